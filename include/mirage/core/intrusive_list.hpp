@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <utility>
+
+namespace mirage {
+
+/// The two pointers that put an object on at most one list. Unlinks itself when it dies, so that a list never
+/// holds a dead element. Neither copied nor moved: the list holds its address.
+class list_hook {
+    template <class, class>
+    friend class intrusive_list;
+
+    list_hook* previous_ = nullptr;
+    list_hook* next_ = nullptr;
+
+public:
+    constexpr list_hook() noexcept = default;
+    list_hook(const list_hook&) = delete;
+    list_hook& operator=(const list_hook&) = delete;
+    constexpr ~list_hook() { unlink(); }
+
+    constexpr bool linked() const noexcept { return next_ != nullptr; }
+
+    /// Takes the object off whatever list it is on. O(1); nothing happens when it is on none.
+    constexpr void unlink() noexcept {
+        if (next_ == nullptr)
+            return;
+        previous_->next_ = next_;
+        next_->previous_ = previous_;
+        previous_ = next_ = nullptr;
+    }
+};
+
+/// A doubly linked list of objects that derive from `Hook` (itself derived from list_hook; several hooks of
+/// different types put one object on several lists). Owns nothing, allocates nothing, every operation is O(1).
+template <class T, class Hook = list_hook>
+class intrusive_list {
+    list_hook head_;
+
+    static T& object(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
+
+    static list_hook* successor(const list_hook& hook) noexcept { return hook.next_; }
+
+    static constexpr void insert_before(list_hook& place, list_hook& hook) noexcept {
+        hook.unlink();
+        hook.previous_ = place.previous_;
+        hook.next_ = &place;
+        place.previous_->next_ = &hook;
+        place.previous_ = &hook;
+    }
+
+public:
+    constexpr intrusive_list() noexcept { head_.previous_ = head_.next_ = &head_; }
+    intrusive_list(const intrusive_list&) = delete;
+    intrusive_list& operator=(const intrusive_list&) = delete;
+    constexpr ~intrusive_list() {
+        clear();
+        head_.previous_ = head_.next_ = nullptr;
+    }
+
+    constexpr bool empty() const noexcept { return head_.next_ == &head_; }
+
+    /// Puts `element` last; it leaves the list that it is on through the same hook.
+    void push_back(T& element) noexcept { insert_before(head_, static_cast<Hook&>(element)); }
+    void push_front(T& element) noexcept { insert_before(*head_.next_, static_cast<Hook&>(element)); }
+
+    T& front() noexcept { return object(*head_.next_); }
+    T& back() noexcept { return object(*head_.previous_); }
+
+    /// Takes the first element off; nullptr when the list is empty.
+    T* pop_front() noexcept {
+        if (empty())
+            return nullptr;
+        T& first = front();
+        static_cast<Hook&>(first).unlink();
+        return &first;
+    }
+
+    /// Appends all of `other`, which is empty afterwards.
+    void splice_back(intrusive_list& other) noexcept {
+        if (other.empty())
+            return;
+        list_hook *const first = other.head_.next_, *const last = other.head_.previous_;
+        other.head_.previous_ = other.head_.next_ = &other.head_;
+        first->previous_ = head_.previous_;
+        head_.previous_->next_ = first;
+        last->next_ = &head_;
+        head_.previous_ = last;
+    }
+
+    /// Unlinks every element.
+    constexpr void clear() noexcept {
+        while (!empty())
+            head_.next_->unlink();
+    }
+
+    /// The element behind `element`, or nullptr at the end.
+    T* next(T& element) noexcept {
+        list_hook* const hook = static_cast<Hook&>(element).next_;
+        return hook == &head_ ? nullptr : &object(*hook);
+    }
+
+    class iterator {
+        list_hook* at_;
+
+    public:
+        explicit iterator(list_hook* at) noexcept : at_{at} {}
+        T& operator*() const noexcept { return object(*at_); }
+        T* operator->() const noexcept { return &object(*at_); }
+        iterator& operator++() noexcept {
+            at_ = successor(*at_);
+            return *this;
+        }
+        friend bool operator==(iterator, iterator) noexcept = default;
+    };
+    iterator begin() noexcept { return iterator{head_.next_}; }
+    iterator end() noexcept { return iterator{&head_}; }
+};
+
+} // namespace mirage
