@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/check.hpp"
+#include "mirage/core/frame_arena.hpp"
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace mirage {
+
+template <class T = void>
+class task;
+
+namespace detail {
+
+/// Where a task keeps its value until the awaiting coroutine takes it.
+template <class T>
+class task_value {
+    union {
+        T value_;
+    };
+    bool has_ = false;
+
+public:
+    task_value() noexcept {}
+    ~task_value() {
+        if (has_)
+            std::destroy_at(&value_);
+    }
+    template <class U>
+    void return_value(U&& value) noexcept {
+        std::construct_at(&value_, std::forward<U>(value));
+        has_ = true;
+    }
+    T take() noexcept { return std::move(value_); }
+};
+
+template <>
+class task_value<void> {
+public:
+    void return_void() const noexcept {}
+    void take() const noexcept {}
+};
+
+struct task_promise_base {
+    std::coroutine_handle<> caller;
+    void (*finished)(void*) noexcept = nullptr; ///< instead of a caller, for a spawned task
+    void* finished_argument = nullptr;
+
+    static void* operator new(std::size_t size) noexcept { return coroutine_frames.allocate(size); }
+    static void operator delete(void* memory, std::size_t size) noexcept {
+        coroutine_frames.deallocate(memory, size);
+    }
+
+    static std::suspend_always initial_suspend() noexcept { return {}; }
+    auto final_suspend() noexcept {
+        struct awaiter {
+            bool await_ready() const noexcept { return false; }
+            /// The last thing this coroutine does: what it calls may destroy its frame.
+            void await_suspend(std::coroutine_handle<>) const noexcept {
+                if (self.caller)
+                    self.caller.resume();
+                else if (self.finished != nullptr)
+                    self.finished(self.finished_argument);
+            }
+            void await_resume() const noexcept {}
+            task_promise_base& self;
+        };
+        return awaiter{*this};
+    }
+    [[noreturn]] static void unhandled_exception() noexcept { panic("exception in a task"); }
+};
+
+} // namespace detail
+
+/// A coroutine that computes a T when awaited. Lazy: nothing runs before `co_await`, which starts it in place.
+/// The object owns the coroutine; destroying it, at any suspension point, destroys its locals in reverse order
+/// and so releases everything it holds and withdraws everything it waits for.
+///
+/// When memory for the frame is short, the task is empty: `if (!t)`. Awaiting an empty task panics.
+template <class T>
+class [[nodiscard]] task {
+public:
+    struct promise_type : detail::task_promise_base, detail::task_value<T> {
+        task get_return_object() noexcept {
+            return task{std::coroutine_handle<promise_type>::from_promise(*this)};
+        }
+        static task get_return_object_on_allocation_failure() noexcept { return task{}; }
+    };
+
+private:
+    std::coroutine_handle<promise_type> self_;
+    explicit task(std::coroutine_handle<promise_type> self) noexcept : self_{self} {}
+
+public:
+    task() noexcept = default;
+    task(task&& other) noexcept : self_{std::exchange(other.self_, nullptr)} {}
+    task& operator=(task&& other) noexcept {
+        if (this != &other) {
+            reset();
+            self_ = std::exchange(other.self_, nullptr);
+        }
+        return *this;
+    }
+    ~task() { reset(); }
+
+    explicit operator bool() const noexcept { return self_ != nullptr; }
+    bool done() const noexcept { return self_ && self_.done(); }
+    void reset() noexcept {
+        if (self_)
+            std::exchange(self_, nullptr).destroy();
+    }
+
+    /// Runs the callee until it ends or waits; the caller waits only in the second case. No symmetric transfer:
+    /// GCC 12 makes it a tail call at -O2 only, and loops over ready tasks would grow the stack elsewhere.
+    auto operator co_await() noexcept {
+        struct awaiter {
+            std::coroutine_handle<promise_type> self;
+            bool await_ready() const noexcept {
+                check(self != nullptr, "task: awaited, but there was no memory for its frame");
+                return self.done();
+            }
+            bool await_suspend(std::coroutine_handle<> caller) const noexcept {
+                self.resume();
+                if (self.done())
+                    return false;
+                self.promise().caller = caller;
+                return true;
+            }
+            T await_resume() const noexcept { return self.promise().take(); }
+        };
+        return awaiter{self_};
+    }
+
+    /// Starts the task without an awaiting coroutine. `finished(argument)` is called when it ends, possibly
+    /// inside this call, as the last thing the coroutine does, and may destroy the task. For the runtime.
+    void start(void (*finished)(void*) noexcept, void* argument) noexcept {
+        self_.promise().finished = finished;
+        self_.promise().finished_argument = argument;
+        self_.resume();
+    }
+
+    /// The value of a task that is done(); once. For the runtime.
+    T take() noexcept { return self_.promise().take(); }
+};
+
+} // namespace mirage
