@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Captures, and tshark as their judge: no malformed packet and no wrong checksum.
+
+A frame with an offloaded checksum looks wrong in a capture although the wire would carry it right. So capture
+where frames are complete: on a device without offloads (`Namespace.offloads(device, False)`), or behind a cable
+(`Lab.veth(..., offloads=False)`) that the kernel finishes frames for.
+"""
+
+import json
+import os
+import subprocess
+
+from .wait import wait_until
+
+# status: 0 bad, 1 good, 2 unverified (a fragment, or cut off by the snapshot length)
+WRONG = " || ".join(
+    ["_ws.malformed", "_ws.short", "_ws.expert.severity == error"]
+    + [f"{protocol}.checksum.status == 0" for protocol in ("ip", "tcp", "udp", "icmp")])
+_CHECKS = [f"-o{protocol}.{key}:TRUE" for protocol, key in
+           (("ip", "check_checksum"), ("tcp", "check_checksum"), ("udp", "check_checksum"))]
+
+
+class JudgeError(AssertionError):
+    """tshark found something wrong in a capture."""
+
+
+class Capture:
+    """tcpdump on one device, running from construction to `stop()`."""
+
+    def __init__(self, namespace, device, path, expression=""):
+        self.path = str(path)
+        # -U and --immediate-mode: what was seen is in the file when stop() returns
+        self._tcpdump = namespace.start(
+            "tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "65536", "-Z", "root",
+            "-w", self.path, *expression.split(), name="tcpdump")
+        self._tcpdump.wait_for_log("listening on", 5)
+
+    def stop(self):
+        """Ends the capture and returns the path of the file."""
+        if self._tcpdump.alive():
+            self._tcpdump.stop()
+        wait_until(lambda: os.path.exists(self.path), 1, "the capture file")
+        return self.path
+
+    def dropped(self):
+        """How many frames the kernel could not hand over; read after stop()."""
+        for line in self._tcpdump.log().splitlines():
+            if line.endswith("dropped by kernel"):
+                return int(line.split()[0])
+        return 0
+
+
+def count(path, display_filter):
+    """How many packets of a capture match a Wireshark display filter."""
+    return len(_tshark(path, display_filter, "-Tfields", "-eframe.number").split())
+
+
+def judge(path, source=None, allow=""):
+    """Raises JudgeError with tshark's own words when a packet is malformed or a checksum is wrong.
+
+    `source` narrows the verdict to frames from one link-layer address; `allow` is a display filter of what the
+    test provoked on purpose. Returns the number of packets judged.
+    """
+    base = f"eth.src == {source}" if source else "frame"
+    wrong = f"({base}) && ({WRONG})" + (f" && !({allow})" if allow else "")
+    listing = _tshark(path, wrong, "-c10000")
+    if listing.strip():
+        first = listing.strip().splitlines()
+        details = _tshark(path, wrong, "-Tjson", "-c50000", "-e_ws.expert.message", "-eip.checksum.status",
+                          "-etcp.checksum.status", "-eudp.checksum.status", "-eicmp.checksum.status",
+                          "-eframe.number")
+        reasons = [packet["_source"]["layers"] for packet in json.loads(details or "[]")[:5]]
+        raise JudgeError(f"{len(first)} bad packets in {path}:\n" + "\n".join(first[:10])
+                         + "\n" + "\n".join(map(str, reasons)))
+    judged = count(path, base)
+    if judged == 0:
+        raise JudgeError(f"{path} holds no packet to judge")
+    return judged
+
+
+def _tshark(path, display_filter, *options):
+    done = subprocess.run(["tshark", "-n", "-r", path, *_CHECKS, "-Y", display_filter, *options],
+                          capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise JudgeError(f"tshark cannot read {path}: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""The owner of everything a test makes, and the runner of tests."""
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+from .namespace import Namespace
+
+SKIPPED = 77
+_PREFIX = "mirage-"
+
+
+class Skip(Exception):
+    """This test cannot run here, and why."""
+
+
+def require_root(*tools):
+    """Raises Skip unless namespaces and TAP devices can be made and every one of `tools` is installed."""
+    if os.geteuid() != 0:
+        raise Skip("network namespaces need root")
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        raise Skip("/dev/net/tun is not there or may not be opened")
+    for tool in ("ip", "ethtool", "sysctl", *tools):
+        if shutil.which(tool) is None:
+            raise Skip(f"{tool} is not installed")
+    probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True)
+    if probe.returncode != 0:
+        raise Skip(f"the kernel refuses network namespaces: {probe.stderr.strip()}")
+
+
+class Lab:
+    """Namespaces, devices and processes with one owner: the last made is the first removed.
+
+        with Lab() as lab:
+            client, server = lab.namespace("client"), lab.namespace("server")
+            lab.veth((client, "eth0", "10.0.0.1/24"), (server, "eth0", "10.0.0.2/24"))
+    """
+
+    _numbers = itertools.count()
+    _signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __enter__(self):
+        self._owned = contextlib.ExitStack()
+        for number in self._signals:
+            self._owned.callback(signal.signal, number, signal.signal(number, self._interrupted))
+        remove_leftovers()
+        self.directory = tempfile.mkdtemp(prefix=_PREFIX)
+        self.own(self.directory, shutil.rmtree)
+        return self
+
+    def __exit__(self, *exception):
+        # the signals are restored last; until then a second one must not cut the removal short
+        for number in self._signals:
+            signal.signal(number, signal.SIG_IGN)
+        self._owned.close()
+        return False
+
+    @staticmethod
+    def _interrupted(number, _frame):
+        raise SystemExit(128 + number)
+
+    def own(self, thing, remove):
+        """Registers `remove(thing)` for the end and returns the thing."""
+        def remove_and_report():
+            try:
+                remove(thing)
+            except Exception as error:  # the rest must still be removed
+                print(f"cannot remove {thing}: {error}", file=sys.stderr)
+        self._owned.callback(remove_and_report)
+        return thing
+
+    def namespace(self, purpose="net", congestion_control="reno"):
+        """A new namespace with loopback up; its name starts with this process's id."""
+        name = f"{_PREFIX}{os.getpid()}-{next(self._numbers)}-{purpose}"
+        subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True, text=True)
+        self.own(name, _remove_namespace)
+        here = Namespace(self, name)
+        here.ip("link", "set", "lo", "up")
+        here.sysctl(net__ipv4__tcp_congestion_control=congestion_control)
+        return here
+
+    def veth(self, one, other, *, offloads=True):
+        """A virtual cable. Each end is (namespace, device name, address with prefix length or None)."""
+        (left, left_name, _), (right, right_name, _) = one, other
+        left.ip("link", "add", left_name, "type", "veth", "peer", "name", right_name, "netns", right.name)
+        for here, device, address in (one, other):
+            here._quiet(device)
+            if address:
+                here.ip("addr", "add", address, "dev", device)
+            if not offloads:
+                here.offloads(device, False)
+            here.ip("link", "set", device, "up")
+
+
+def _remove_namespace(name):
+    done = subprocess.run(["ip", "netns", "del", name], capture_output=True, text=True)
+    if done.returncode != 0 and os.path.exists(f"/run/netns/{name}"):
+        raise RuntimeError(done.stderr.strip())
+
+
+def remove_leftovers():
+    """Removes the namespaces of runs that were killed before they could."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir("/run/netns"):
+            made_by = re.match(rf"{_PREFIX}(\d+)-", name)
+            if made_by and not os.path.exists(f"/proc/{made_by[1]}"):
+                with contextlib.suppress(RuntimeError):
+                    _remove_namespace(name)
+
+
+def run_tests(*tests):
+    """Runs each test function with a fresh lab, prints one line for each, and exits as Meson expects.
+
+    Words on the command line choose tests by a part of their names. Status 0: all passed or skipped, one passed
+    at least; 77: all skipped; 1: one failed.
+    """
+    wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
+    chosen = [test for test in tests if not wanted or any(word in test.__name__ for word in wanted)]
+    outcomes = []
+    for test in chosen:
+        begin = time.monotonic()
+        try:
+            with Lab() as lab:
+                test(lab)
+            outcome = "ok"
+        except Skip as reason:
+            outcome = "SKIP"
+            print(f"SKIP: {test.__name__}: {reason}", flush=True)
+        except Exception:
+            outcome = "FAILED"
+            traceback.print_exc()
+        outcomes.append(outcome)
+        if outcome != "SKIP":
+            print(f"{outcome}: {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+    if "FAILED" in outcomes or not outcomes:
+        sys.exit(1)
+    sys.exit(0 if "ok" in outcomes else SKIPPED)
