@@ -68,6 +68,11 @@ public:
     T& front() noexcept { return object(*head_.next_); }
     T& back() noexcept { return object(*head_.previous_); }
 
+    /// Puts `element` behind `place`, which is on this list.
+    void insert_after(T& place, T& element) noexcept {
+        insert_before(*successor(static_cast<Hook&>(place)), static_cast<Hook&>(element));
+    }
+
     /// Takes the first element off; nullptr when the list is empty.
     T* pop_front() noexcept {
         if (empty())

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/time.hpp"
+#include <concepts>
+#include <cstdint>
+
+namespace mirage::tcp {
+
+/// What a congestion control policy is told with each event. All sizes in octets.
+struct congestion_sample {
+    std::uint32_t acked = 0;  ///< newly acknowledged
+    std::uint32_t flight = 0; ///< sent and not acknowledged, before this event
+    std::uint32_t mss = 0;    ///< SMSS
+    instant now{};
+    duration srtt{};          ///< smoothed round-trip time; 0 while unknown
+};
+
+/// How much may be in flight: the policy half of RFC 5681; detecting loss is done elsewhere.
+template <class C>
+concept congestion_control = std::regular<C> && requires(C c, const C k, const congestion_sample& s) {
+    { k.window() } noexcept -> std::same_as<std::uint32_t>; ///< cwnd
+    { c.on_start(s) } noexcept;          ///< the connection is established, s.mss is known
+    { c.on_ack(s) } noexcept;            ///< new data acknowledged outside of recovery
+    { c.on_duplicate_ack(s) } noexcept;  ///< one more segment has left the network during recovery
+    { c.on_loss(s) } noexcept;           ///< fast recovery begins
+    { c.on_partial_ack(s) } noexcept;    ///< acknowledged less than was out when the loss was found
+    { c.on_recovered(s) } noexcept;      ///< fast recovery ends
+    { c.on_timeout(s) } noexcept;        ///< the retransmission timer fired for the first time for this loss
+    { c.on_idle(s) } noexcept;           ///< nothing was sent for more than one RTO
+};
+
+} // namespace mirage::tcp
