@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ sys.path[:0] = [HERE, os.path.join(ROOT, "tools")]
 import chart  # noqa: E402
 import cpu  # noqa: E402
 import summary  # noqa: E402
-from testnet import Lab, Process, Skip, require_root  # noqa: E402
+from testnet import Lab, Process, Skip, Timeout, require_root  # noqa: E402
 from works import SUBJECTS, WORKS  # noqa: E402
 
 EPILOG = """\
@@ -83,30 +84,23 @@ class Bench:
         self.networks = {}
         self.samples = []
         self.skipped = {}
+        self.failed = {}
         self.noisy = 0
         self.one = {max(os.sched_getaffinity(0))}
 
     def plan(self):
-        """Every (work, subject) that can run here. What cannot is remembered with the reason."""
-        pairs = []
-        for work in self.works:
-            for subject in self.subjects:
-                # a comparison needs its reference, even where --only names another subject
-                if work.name not in subject.works:
-                    continue
-                try:
-                    subject.available(work, self.options)
-                    pairs.append((work, subject))
-                except Skip as reason:
-                    self.skipped[subject.name, work.app.name] = str(reason)
-            reference = next(s for s in SUBJECTS if s.name == work.reference)
-            if not any(w is work and s is reference for w, s in pairs) and any(w is work for w, _ in pairs):
-                try:
-                    reference.available(work, self.options)
-                    pairs.insert(next(i for i, (w, _) in enumerate(pairs) if w is work), (work, reference))
-                except Skip as reason:
-                    self.skipped[reference.name, work.app.name] = str(reason)
-        return pairs
+        """Every (work, subject) that can run here, each work's reference with it whatever --only says."""
+        return [(work, subject) for work in self.works for subject in SUBJECTS
+                if (subject in self.subjects or subject.name == work.reference) and work.name in subject.works
+                and self.available(work, subject)]
+
+    def available(self, work, subject):
+        try:
+            subject.available(work, self.options)
+        except Skip as reason:
+            self.skipped[subject.name, work.app.name] = str(reason)
+            return False
+        return True
 
     def run(self):
         pairs = self.plan()
@@ -115,30 +109,49 @@ class Bench:
                 f"{name} ({reason})" for (name, _), reason in self.skipped.items()))
         steps, done, begin = self.options.rounds * len(pairs) * len(self.modes), 0, time.monotonic()
         for number in range(self.options.rounds):
-            # each round begins with another subject, so that none always follows the same neighbour
             for mode in self.modes:
                 for work, subject in rotated(pairs, number):
                     self.progress(done, steps, begin, f"{mode} {work.name} on {subject.name}")
                     self.measure(number, mode, work, subject)
                     done += 1
         self.progress(done, steps, begin, "")
+        self.subtract_idle()
+
+    def subtract_idle(self):
+        """One idle sample is coarse (the kernel counts in hundredths of a second); the median of all is not."""
+        for mode in self.modes:
+            mine = [sample for sample in self.samples if sample["mode"] == mode]
+            if not mine:
+                continue
+            idle = statistics.median(sample["idle_rate"] for sample in mine)
+            for sample in mine:
+                sample["cpu"] = max(0.0, sample["cpu_busy"] - idle * sample["cpu_wall"])
 
     def measure(self, number, mode, work, subject):
+        """One sample. A subject that fails in a work is named, and not asked for this work again."""
+        if (work.name, subject.name) in self.failed:
+            return
         running = self.network(work, subject)
+        try:
+            self.samples.append(self.sample(number, mode, work, subject, running))
+            running.stop()
+        except (RuntimeError, Timeout) as error:
+            self.failed[work.name, subject.name] = str(error)
+        finally:
+            if running.process:
+                running.process.stop()
+
+    def sample(self, number, mode, work, subject, running):
         cpus = self.one if mode == "one" else None
         subject.start(running, work, self.options, cpus)
         idle = cpu.Idle().rate(cpus)
         self.noisy += idle > 0.05
-        sample = {"round": number, "mode": mode, "work": work.name, "subject": subject.name, "idle_rate": idle}
         before = cpu.Reading.now()
         outcome = self.load(work, subject, running, cpus)
         after = cpu.Reading.now()
-        sample["cpu"] = max(0.0, cpu.busy(before, after, cpus) - idle * (after.at - before.at))
-        sample["cpu_ticks"] = after.ticked - before.ticked
-        sample["seconds"] = outcome["seconds"]
-        sample.update((key, outcome[key]) for key in ("work_done", "unit", "client_cpu", "errors", "octets"))
-        self.samples.append(sample)
-        running.stop()
+        return {"round": number, "mode": mode, "work": work.name, "subject": subject.name, "idle_rate": idle,
+                "cpu_busy": cpu.busy(before, after, cpus), "cpu_wall": after.at - before.at,
+                "cpu_ticks": after.ticked - before.ticked, **outcome}
 
     def load(self, work, subject, running, cpus):
         command = work.command(self.options.build, running, self.options.scale * subject.factor(work))
@@ -146,7 +159,7 @@ class Bench:
         try:
             if client.wait(120) != 0:
                 running.process.check()
-                raise RuntimeError(f"{work.name} on {subject.name}: {client.log().strip()}")
+                raise RuntimeError(client.log().strip())
             outcome = json.loads(client.log().splitlines()[-1])
         finally:
             client.close()
@@ -175,7 +188,7 @@ class Bench:
 
 
 def rotated(pairs, number):
-    """The pairs grouped by work, each group beginning `number` places further on."""
+    """The pairs grouped by work, each group beginning `number` places further on: nobody always goes first."""
     for work in dict.fromkeys(work for work, _ in pairs):
         group = [pair for pair in pairs if pair[0] is work]
         yield from (group[(i + number) % len(group)] for i in range(len(group)))
@@ -206,6 +219,8 @@ def main():
         return 1
     result = summary.summarise(bench.samples, environment(options), bench.skipped)
     print(summary.text(result))
+    for (work, subject), error in bench.failed.items():
+        print(f"FAILED: {work} on {subject}: {error}")
     if bench.noisy:
         print(f"note: the machine was busy with other things before {bench.noisy} of {len(bench.samples)} "
               "measurements; figures of a quiet machine are better")
@@ -216,7 +231,7 @@ def main():
     if options.svg:
         with open(options.svg, "w") as file:
             file.write(chart.svg(result))
-    return 0
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":
