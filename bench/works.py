@@ -74,7 +74,7 @@ class LinuxPeer(Subject):
             raise Skip(f"{program} is not there")
 
     def attach(self, lab, work):
-        return table.attach_linux(lab, offloads=self.offloads)
+        return table.attach_veth(lab, work.app, offloads=self.offloads)
 
 
 class Nginx(LinuxPeer):
@@ -119,7 +119,7 @@ class Mirage(Subject):
         table.available(work.app, self.target, options.build)
 
     def attach(self, lab, work):
-        return table.attach(lab, work.app, self.target)
+        return table.attach_tap(lab, work.app)
 
     def start(self, running, work, options, cpus):
         running.start(table.command(work.app, self.target, options.build), cpus)

@@ -117,20 +117,17 @@ def remove_leftovers():
                     _remove_namespace(name)
 
 
-def run_tests(*tests):
-    """Runs each test function with a fresh lab, prints one line for each, and exits as Meson expects.
+def run_tests(tests, *arguments):
+    """Runs each test function as test(lab, *arguments), each with a lab of its own, prints one line for each, and exits.
 
-    Words on the command line choose tests by a part of their names. Status 0: all passed or skipped, one passed
-    at least; 77: all skipped; 1: one failed.
+    Status 0: none failed and one passed at least; 77: all were skipped; 1: one failed, or there was none.
     """
-    wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
-    chosen = [test for test in tests if not wanted or any(word in test.__name__ for word in wanted)]
     outcomes = []
-    for test in chosen:
+    for test in tests:
         begin = time.monotonic()
         try:
             with Lab() as lab:
-                test(lab)
+                test(lab, *arguments)
             outcome = "ok"
         except Skip as reason:
             outcome = "SKIP"

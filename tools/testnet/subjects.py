@@ -8,6 +8,7 @@ from .lab import Skip
 from .wait import wait_until
 
 CLIENT, SUBJECT, PREFIX = "10.0.0.1", "10.0.0.2", 24
+TAP = "tap0"
 USER_SUBJECT, USER_GATEWAY = "10.0.2.15", "10.0.2.2"  # the network that libslirp makes
 
 
@@ -31,18 +32,18 @@ def hvt(app, build, device):
 
 @dataclasses.dataclass(frozen=True)
 class App:
-    """An appliance: where it is built, its boot keys, and a TCP port that says that it is up."""
+    """An appliance: where it is built, its boot keys, and its port."""
     name: str
     folder: str
     keys: tuple = ()
-    ready_port: int = 80
+    port: int = 80     # TCP; it answers when the appliance is up
 
     def image(self, build, suffix):
         return os.path.join(build, self.folder, self.name + suffix)
 
 
 WEBSITE = App("website", "examples/website", ("--port=80",))
-ECHO = App("echo", "examples/echo", ready_port=7)
+ECHO = App("echo", "examples/echo", port=7)
 SERVICES = App("services", "bench/appliance")
 
 
@@ -51,8 +52,8 @@ class Target:
     """A way to run an appliance: the platform and its attachment to the network."""
     name: str
     title: str
-    command: object
-    device: str  # what follows --net:service=, {tap} being the TAP device; "user..." needs none
+    command: object  # host or hvt, above
+    device: str      # what follows --net:service=
     needs_kvm: bool = False
 
     @property
@@ -63,35 +64,50 @@ class Target:
 _FORWARD = "user,hostfwd=tcp:127.0.0.1:8080-:{port}"
 
 TARGETS = {target.name: target for target in (
-    Target("host-tap", "host, plain TAP", host, "{tap}"),
-    Target("host-vnet", "host, TAP with vnet header", host, "{tap},vnet"),
+    Target("host-tap", "host, plain TAP", host, TAP),
+    Target("host-vnet", "host, TAP with vnet header", host, TAP + ",vnet"),
     Target("host-user", "host, user networking", host, _FORWARD),
-    Target("hvt-tap", "hvt, TAP", hvt, "{tap}", needs_kvm=True),
+    Target("hvt-tap", "hvt, TAP", hvt, TAP, needs_kvm=True),
     Target("hvt-user", "hvt, user networking", hvt, _FORWARD, needs_kvm=True),
 )}
 
 
-class Running:
-    """A subject on its own network. `client` is the namespace whose programs reach it at `address`:`port`."""
+def command(app, target, build):
+    """The words that start `app` on `target`, to be run in the namespace that the attachment made."""
+    return target.command(app, build, target.device.format(port=app.port))
 
-    def __init__(self, lab, client, server, address, port, device):
+
+def available(app, target, build):
+    """Raises Skip with the reason when this appliance cannot be run this way here."""
+    for word in command(app, target, build):
+        if word.startswith(build + os.sep) and not os.path.exists(word):
+            raise Skip(f"{os.path.relpath(word, build)} is not built")
+    if target.needs_kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm is not there or may not be opened")
+
+
+class Running:
+    """A subject and its network. Programs in the namespace `client` reach it at `address`:`port`."""
+
+    def __init__(self, lab, client, server, address, port, device, switch=None):
         self.lab = lab
         self.client = client
-        self.server = server
+        self.server = server    # where the subject runs, and its TAP device is
         self.address = address
         self.port = port
-        self.device = device  # the client's device, where captures are made; None for user networking
+        self.device = device    # the client's device; None for user networking
+        self.switch = switch    # where the bridge is, when there is one
         self.process = None
 
-    def start(self, command, cpus=None, ready_port=None, seconds=10):
+    def start(self, words, cpus=None, seconds=10):
         """Starts the subject and waits until its port answers."""
         self.client.forget_neighbours()  # a subject may come back with another link-layer address
-        self.process = self.server.start(*command, cpus=cpus)
+        self.process = self.server.start(*words, cpus=cpus)
 
         def answers():
             self.process.check()
-            return self.client.can_connect(self.address, ready_port or self.port)
-        wait_until(answers, seconds, f"{self.process.name} to answer on port {ready_port or self.port}")
+            return self.client.can_connect(self.address, self.port)
+        wait_until(answers, seconds, f"{self.process.name} to answer on port {self.port}")
         return self
 
     def stop(self):
@@ -104,33 +120,45 @@ class Running:
         return f"http://{self.address}:{self.port}"
 
 
-def available(app, target, build):
-    """Raises Skip with the reason when this appliance cannot be run this way here."""
-    command = target.command(app, build, target.device)
-    for word in command:
-        if word.startswith(build) and not os.path.exists(word):
-            raise Skip(f"{os.path.relpath(word, build)} is not built")
-    if target.needs_kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        raise Skip("/dev/kvm is not there or may not be opened")
+def attach_user(lab, app):
+    """User networking: one namespace, where a port of the loopback address leads to the subject."""
+    client = lab.namespace("user")
+    return Running(lab, client, client, "127.0.0.1", 8080, None)
 
 
-def attach(lab, app, target, *, offloads=True):
-    """Makes the network of a target: one namespace, with a TAP device unless networking is in user space."""
-    client = lab.namespace(target.name)
-    if target.user_networking:
-        return Running(lab, client, client, "127.0.0.1", 8080, None)
-    client.add_tap("tap0", address=f"{CLIENT}/{PREFIX}", offloads=offloads)
-    return Running(lab, client, client, SUBJECT, app.ready_port, "tap0")
+def attach_tap(lab, app):
+    """The shortest way: client and subject share a TAP device in one namespace."""
+    client = lab.namespace("tap")
+    client.add_tap(TAP, address=f"{CLIENT}/{PREFIX}")
+    return Running(lab, client, client, SUBJECT, app.port, TAP)
 
 
-def attach_linux(lab, *, offloads=True):
-    """The same for a Linux peer: two namespaces and a virtual cable."""
+def attach_veth(lab, app, *, offloads=True):
+    """For a Linux peer: two namespaces and a cable."""
     client, server = lab.namespace("client"), lab.namespace("server")
     lab.veth((client, "eth0", f"{CLIENT}/{PREFIX}"), (server, "eth0", f"{SUBJECT}/{PREFIX}"), offloads=offloads)
-    return Running(lab, client, server, SUBJECT, 80, "eth0")
+    return Running(lab, client, server, SUBJECT, app.port, "eth0")
 
 
-def command(app, target, build):
-    """The words that start `app` on `target`, to be run in the namespace made by attach()."""
-    device = target.device.format(tap="tap0", port=app.ready_port)
-    return target.command(app, build, device)
+def attach_bridged(lab, app, *, linux=False, cable=None):
+    """For captures and bad cables: the subject's TAP device is bridged to a cable that the client is at the end of.
+
+    The kernel finishes checksums and segments at the bridge, so every frame on the client's `eth0` is as a wire
+    would carry it, whatever was offloaded on the TAP device. `linux` puts a Linux peer on the TAP's place. `cable`
+    is the command of a program that carries frames between two TAP descriptors, whose numbers are appended to
+    its first word.
+    """
+    client, switch = lab.namespace("client"), lab.namespace("switch")
+    if cable:
+        ends = switch.open_tap("port"), client.open_tap("eth0", address=f"{CLIENT}/{PREFIX}")
+        client.start(cable[0], *ends, *cable[1:], pass_fds=ends).wait_for_log("ready", 5)
+    else:
+        lab.veth((switch, "port", None), (client, "eth0", f"{CLIENT}/{PREFIX}"), offloads=False)
+    if linux:
+        server = lab.namespace("server")
+        lab.veth((switch, TAP, None), (server, "eth0", f"{SUBJECT}/{PREFIX}"))
+    else:
+        server = switch
+        switch.add_tap(TAP)
+    switch.add_bridge("bridge", ["port", TAP])
+    return Running(lab, client, server, SUBJECT, app.port, "eth0", switch)
