@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/scheduler.hpp"
+#include "mirage/device/netif.hpp"
+#include "mirage/device/random.hpp"
+#include "mirage/net/neighbours.hpp"
+#include "mirage/net/packet.hpp"
+#include "mirage/net/rate_limit.hpp"
+#include "mirage/net/routing.hpp"
+#include "mirage/wire/arp.hpp"
+#include "mirage/wire/ethernet.hpp"
+#include "mirage/wire/icmpv4.hpp"
+#include "mirage/wire/ipv4.hpp"
+#include <algorithm>
+#include <array>
+
+namespace mirage::net {
+
+/// What the IPv4 layer has seen since boot.
+struct ipv4_statistics {
+    std::uint64_t received = 0, sent = 0;
+    std::uint64_t malformed = 0;        ///< header errors, bad header checksums
+    std::uint64_t not_for_us = 0;       ///< addresses that RFC 1122 section 3.2.1.3 says to drop
+    std::uint64_t unknown_protocol = 0; ///< no listed layer takes it
+    std::uint64_t fragments = 0, unresolved = 0, unreachable = 0;
+    std::uint64_t address_conflicts = 0; ///< ARP packets of others that claim our address
+};
+
+/// IPv4 with ARP over one Ethernet interface. RFC 791, RFC 826, RFC 1122 section 3
+struct ipv4 {
+    static constexpr wire::ethertype ethertype = wire::ethertype::ipv4;
+
+    template <class Stack>
+    class state;
+};
+
+/// A packet that waits for its neighbour's address.
+struct waiting_packet {
+    static constexpr std::size_t max_payload = 4; ///< slices; packets of more parts do not wait, they are lost
+
+    header_room room{};
+    std::size_t transport_length = 0;
+    std::array<slice, max_payload> payload{};
+    std::size_t payload_count = 0;
+    std::uint16_t checksum_offset = 0;
+    bool checksum_offload = false;
+    std::uint16_t gso_size = 0;
+};
+
+template <class Stack>
+class ipv4::state {
+    Stack& stack_;
+    routing routing_{};
+    neighbours<waiting_packet> neighbours_;
+    std::uint16_t identification_;
+    ipv4_statistics statistics_{};
+
+    /// What the neighbour cache acts through.
+    struct arp_output {
+        state& self;
+
+        void transmit(const wire::arp_packet& packet, mac_address to) noexcept { self.send_arp(to, packet); }
+        void resolved(waiting_packet&& w, mac_address to) noexcept {
+            (void)self.send_to(to, w.room, {.transport_length = w.transport_length,
+                                            .payload = std::span{w.payload}.first(w.payload_count),
+                                            .checksum_offset = w.checksum_offset,
+                                            .checksum_offload = w.checksum_offload,
+                                            .gso_size = w.gso_size});
+            self.stack_.device_touched();
+        }
+        void failed(waiting_packet&&, ipv4_address) noexcept { ++self.statistics_.unresolved; }
+    } arp_{*this};
+    rate_limit defences_{std::chrono::seconds{10}, 1};
+
+    struct alarm_timer : timer {
+        state& self;
+        explicit alarm_timer(state& s) noexcept
+            : timer{[](timer& t) noexcept { static_cast<alarm_timer&>(t).self.on_time(); }}, self{s} {}
+    } alarm_{*this};
+
+public:
+    /// `settings.network` are the ipv4_options.
+    state(Stack& owner, const auto& settings) noexcept
+        : stack_{owner}, routing_{settings.network.ipv4, settings.network.gateway},
+          neighbours_{owner.device().mac()}, identification_{random_integer<std::uint16_t>(owner.random())} {
+        neighbours_.configure(address());
+    }
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+
+    const ipv4_statistics& statistics() const noexcept { return statistics_; }
+    ipv4_address address() const noexcept { return routing_.address(); }
+    const routing& routes() const noexcept { return routing_; }
+
+    /// Gives the interface another address, subnet and default router, as DHCP does, and tells the neighbours
+    /// (RFC 5227 section 2.3). Unspecified: the interface has none any more.
+    void configure(ipv4_prefix own, ipv4_address gateway) noexcept {
+        routing_ = {own, gateway};
+        neighbours_.configure(own.address);
+        if (routing_.configured())
+            announce();
+    }
+
+    /// Tells the neighbours who has our address. RFC 5227 section 2.3
+    void announce() noexcept {
+        send_arp(mac_address::broadcast(), wire::arp_packet::announcement(stack_.device().mac(), address()));
+    }
+
+    /// The address that packets to `destination` come from; unspecified when there is no way to it.
+    ipv4_address source_for(ipv4_address destination) const noexcept {
+        return routing_.route(destination) ? address() : ipv4_address{};
+    }
+
+    /// A frame whose ethertype may be one of ours. False: it is not.
+    bool input(received_frame& frame, const wire::ethernet_view& ethernet) noexcept {
+        switch (ethernet.type()) {
+        case wire::ethertype::ipv4:
+            input_packet(frame, ethernet);
+            return true;
+        case wire::ethertype::arp:
+            input_arp(ethernet.payload());
+            return true;
+        default:
+            return false;
+        }
+    }
+
+    /// Sends one packet whose transport header is in `room`. errc::would_block when the device has no room,
+    /// errc::unreachable without a route, errc::too_large.
+    result<> transmit(header_room& room, const outgoing_packet& packet) noexcept {
+        const auto hop = routing_.route(packet.destination);
+        if (!hop) [[unlikely]] {
+            ++statistics_.unreachable;
+            return std::unexpected(hop.error());
+        }
+        std::size_t length = header_room::network + packet.transport_length;
+        for (const slice& s : packet.payload)
+            length += s.size();
+        if (length > 0xffff)
+            return std::unexpected(errc::too_large);
+        // Atomic datagrams need no identification (RFC 6864 section 4.1); others get a new one each.
+        wire::ipv4_header{.source = address(),
+                          .destination = packet.destination,
+                          .protocol = static_cast<wire::ip_protocol>(packet.protocol),
+                          .ttl = packet.ttl,
+                          .dont_fragment = packet.do_not_fragment,
+                          .identification = packet.do_not_fragment ? std::uint16_t{0} : ++identification_,
+                          .total_length = static_cast<std::uint16_t>(length)}
+            .emit(room.network_header());
+        if (hop->mac)
+            return send_to(*hop->mac, room, packet);
+        if (const mac_address* const mac = neighbours_.find(hop->address, stack_.now(), arp_)) [[likely]]
+            return send_to(*mac, room, packet);
+        return wait_for(hop->address, room, packet);
+    }
+
+private:
+    result<> send_to(mac_address to, header_room& room, const outgoing_packet& packet) noexcept {
+        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header());
+        transmit_frame frame{.headers = room.all(packet.transport_length), .payload = packet.payload};
+        if (packet.checksum_offload) {
+            frame.checksum_start = header_room::transport_at;
+            frame.checksum_offset = packet.checksum_offset;
+            frame.gso_size = packet.gso_size;
+        }
+        const auto sent = stack_.device().transmit(frame);
+        if (sent)
+            ++statistics_.sent;
+        return sent;
+    }
+
+    void input_packet(received_frame& frame, const wire::ethernet_view& ethernet) noexcept {
+        ++statistics_.received;
+        const auto view = wire::ipv4_view::parse(ethernet.payload());
+        if (!view) {
+            ++statistics_.malformed;
+            return;
+        }
+        const reception how = routing_.classify(view->source(), view->destination(), ethernet.destination().is_group());
+        if (how == reception::discard || view->has_source_route()) { // RFC 1122 section 3.2.1.8 (c): not for a host
+            ++statistics_.not_for_us;
+            return;
+        }
+        received_packet packet{.network_header = view->header(),
+                               .source = view->source(),
+                               .destination = view->destination(),
+                               .protocol = static_cast<std::uint8_t>(view->protocol()),
+                               .ttl = view->ttl(),
+                               .unicast = how == reception::unicast,
+                               .checksum_verified = frame.checksum_verified};
+        const octets payload = view->payload();
+        if (view->is_fragment()) {
+            ++statistics_.fragments;
+            return;
+        }
+        packet.data = std::move(frame.data);
+        packet.data.remove_prefix(static_cast<std::size_t>(payload.data() - packet.data.data()));
+        packet.data.remove_suffix(packet.data.size() - payload.size());
+        deliver(packet);
+    }
+
+    void deliver(received_packet& packet) noexcept {
+        if (stack_.deliver(packet))
+            return;
+        ++statistics_.unknown_protocol;
+        if constexpr (Stack::has_icmp) // RFC 1122 section 3.2.2.1
+            stack_.icmp().unreachable(packet, wire::unreachable_code::protocol);
+    }
+
+    /// Keeps a packet until its neighbour has answered. Success: it may still be lost, as on any link.
+    result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
+        if (packet.payload.size() > waiting_packet::max_payload || packet.transient) {
+            ++statistics_.unresolved;
+            return {};
+        }
+        waiting_packet waiting{.room = room,
+                               .transport_length = packet.transport_length,
+                               .payload_count = packet.payload.size(),
+                               .checksum_offset = packet.checksum_offset,
+                               .checksum_offload = packet.checksum_offload,
+                               .gso_size = packet.gso_size};
+        for (std::size_t i = 0; i < packet.payload.size(); ++i)
+            waiting.payload[i] = packet.payload[i].share();
+        neighbours_.resolve(hop, std::move(waiting), stack_.now(), arp_);
+        set_alarm();
+        return {};
+    }
+
+    void input_arp(octets raw) noexcept {
+        const auto packet = wire::arp_view::parse(raw);
+        if (!packet) {
+            ++statistics_.malformed;
+            return;
+        }
+        if (routing_.configured() && packet->sender_protocol() == address()
+            && packet->sender_hardware() != stack_.device().mac())
+            defend();
+        neighbours_.receive(*packet, stack_.now(), arp_);
+        set_alarm();
+        stack_.device_touched();
+    }
+
+    /// Somebody else claims our address: say whose it is, at most once in 10 s (RFC 5227 section 2.4 (b)).
+    void defend() noexcept {
+        ++statistics_.address_conflicts;
+        if (defences_.take(stack_.now()))
+            announce();
+    }
+
+    void send_arp(mac_address to, const wire::arp_packet& packet) noexcept {
+        std::array<std::byte, wire::ethernet_header::size + wire::arp_packet::size> frame;
+        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::arp}.emit(frame);
+        packet.emit(mutable_octets{frame}.subspan(wire::ethernet_header::size));
+        (void)stack_.device().transmit({.headers = frame});
+        stack_.device_touched();
+    }
+
+    void set_alarm() noexcept {
+        const instant due = neighbours_.next_deadline();
+        if (due != never && (!alarm_.armed() || due < alarm_.deadline()))
+            stack_.loop().arm(alarm_, due);
+    }
+
+    void on_time() noexcept {
+        neighbours_.on_time(stack_.now(), arp_);
+        set_alarm();
+    }
+};
+
+} // namespace mirage::net

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/address.hpp"
+#include "mirage/core/buffer.hpp"
+#include "mirage/core/octets.hpp"
+#include "mirage/wire/checksum.hpp"
+#include <array>
+#include <span>
+
+namespace mirage::net {
+
+/// An IPv4 packet on its way up: what a transport needs to know of its header, and its text.
+struct received_packet {
+    slice data{};                   ///< the transport's octets; the receiver may take it
+    octets network_header{};        ///< the IPv4 header, for ICMP errors about the packet; lives as long as `data`
+    ipv4_address source{}, destination{};
+    std::uint8_t protocol = 0;
+    std::uint8_t ttl = 0;
+    bool unicast = true;            ///< sent to our own address; otherwise to a broadcast or multicast address
+    bool checksum_verified = false; ///< by the device: the transport's checksum is right
+
+    /// For the transport's checksum. RFC 9293 section 3.1, RFC 768
+    wire::partial_sum pseudo_header() const noexcept {
+        return wire::pseudo_header_sum(source, destination, protocol, static_cast<std::uint16_t>(data.size()));
+    }
+};
+
+/// Where the headers of one outgoing packet are written, from the inside outwards: each layer writes in front of
+/// what is there already.
+class header_room {
+public:
+    static constexpr std::size_t link = 14, network = 20, transport_at = link + network, largest_transport = 60;
+
+    /// The first `n` octets of the transport header.
+    mutable_octets transport(std::size_t n) noexcept { return mutable_octets{octets_}.subspan(transport_at, n); }
+    mutable_octets network_header() noexcept { return mutable_octets{octets_}.subspan(link, network); }
+    mutable_octets link_header() noexcept { return mutable_octets{octets_}.first(link); }
+    /// All three headers, given the length of the innermost.
+    octets all(std::size_t transport_length) const noexcept {
+        return octets{octets_}.first(transport_at + transport_length);
+    }
+
+private:
+    std::array<std::byte, link + network + largest_transport> octets_;
+};
+
+/// What a transport wants sent: its header is in the header_room.
+struct outgoing_packet {
+    ipv4_address destination{};
+    std::uint8_t protocol = 0;
+    std::size_t transport_length = 0;      ///< octets of the transport header in the header_room
+    std::span<const slice> payload{};
+    std::uint16_t checksum_offset = 0;     ///< of the checksum in the transport header
+    bool checksum_offload = false;         ///< the device completes the checksum
+    std::uint16_t gso_size = 0;            ///< see transmit_frame
+    bool do_not_fragment = false;
+    bool transient = false;                ///< `payload` may not be kept: lost if the neighbour is not known yet
+    std::uint8_t ttl = 64;                 ///< RFC 9293 section 3.9.2.1: configurable, at least 64 by default
+};
+
+} // namespace mirage::net

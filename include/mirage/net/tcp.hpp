@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Joins the pure state machine of net/tcp/ to packets, buffers, timers and coroutines.
+#include "mirage/core/frame_arena.hpp"
+#include "mirage/core/task.hpp"
+#include "mirage/net/packet.hpp"
+#include "mirage/net/tcp/congestion/reno.hpp"
+#include "mirage/net/tcp/connection.hpp"
+#include "mirage/net/tcp/isn.hpp"
+#include "mirage/net/tcp/listener.hpp"
+#include "mirage/net/tcp/stream.hpp"
+#include "mirage/net/tcp/table.hpp"
+#include "mirage/wire/tcp.hpp"
+#include <algorithm>
+#include <array>
+#include <memory>
+
+namespace mirage::net {
+
+namespace machine = ::mirage::tcp; // the pure core: in this namespace `tcp` is the layer
+
+/// How much memory TCP may use and how connections behave. Sizes in octets. 0: chosen from the device's memory.
+struct tcp_options {
+    std::uint32_t receive_buffer = 0;       ///< largest window that a connection announces
+    std::uint32_t send_buffer = 0;          ///< octets that a connection keeps for retransmission
+    std::uint32_t max_connections = 0;      ///< in all states; a SYN beyond it is dropped
+    bool keep_alive = false;                ///< RFC 9293 section 3.8.4
+};
+
+/// What the layer has seen since boot.
+struct tcp_statistics {
+    std::uint64_t segments_received = 0, segments_sent = 0, bad_checksum = 0, malformed = 0;
+    std::uint64_t resets_sent = 0, connections_accepted = 0, connections_opened = 0, connections_closed = 0;
+    std::uint64_t syn_dropped = 0;          ///< no listener's room, or no memory for one more connection
+    std::uint64_t text_dropped = 0;         ///< segments whose text was not kept because a pool ran low
+};
+
+/// The TCP layer of a stack, with its congestion control policy.
+template <machine::congestion_control Congestion = machine::reno>
+struct tcp {
+    static constexpr std::uint8_t protocol = 6;
+    static constexpr bool needs_network = true;
+
+    template <class Stack>
+    class state;
+};
+
+template <machine::congestion_control Congestion>
+template <class Stack>
+class tcp<Congestion>::state {
+public:
+    using connection_type = machine::connection<Congestion>;
+    using stream = machine::stream<state>;
+    using listener = machine::listener<state>;
+
+private:
+    static constexpr offload capabilities = Stack::device_type::capabilities;
+    /// Pages of the device's pool that are kept free of text, so that acknowledgements can always come in.
+    static constexpr std::size_t reserve_divisor = 8;
+
+    Stack& stack_;
+    siphash_key isn_secret_;
+    tcp_options options_;
+    buffer_pool copies_;                 ///< where async_write_some() copies to
+    page filling_{};                     ///< the page that copies are being appended to
+    std::size_t filled_ = 0;
+    machine::slice_node_pool nodes_;
+    machine::connection_table<connection_type> table_;
+    intrusive_list<listener> listeners_;
+    intrusive_list<connection_type, machine::dirty_hook> dirty_;
+    intrusive_list<connection_type, machine::dirty_hook> blocked_;
+    intrusive_list<connection_type, machine::queue_hook> time_wait_;
+    std::size_t time_wait_count_ = 0;
+    intrusive_list<operation> memory_waiters_; ///< writers that found no page or node
+    std::uint16_t next_port_ = 0;
+    tcp_statistics statistics_{};
+
+    struct flush_operation : operation {
+        state& self;
+        explicit flush_operation(state& s) noexcept
+            : operation{[](operation& me) noexcept { static_cast<flush_operation&>(me).self.flush(); }}, self{s} {}
+    } flush_{*this};
+
+    /// Connections whose segments the device had no room for try again a little later.
+    struct retry_timer : timer {
+        state& self;
+        explicit retry_timer(state& s) noexcept
+            : timer{[](timer& me) noexcept {
+                  auto& layer = static_cast<retry_timer&>(me).self;
+                  layer.dirty_.splice_back(layer.blocked_);
+                  layer.stack_.loop().post(layer.flush_);
+              }},
+              self{s} {}
+    } retry_{*this};
+    static constexpr duration retry_delay = std::chrono::milliseconds{1};
+
+    static siphash_key draw_key(auto& random) noexcept {
+        return {random_integer<std::uint64_t>(random), random_integer<std::uint64_t>(random)};
+    }
+
+    static tcp_options with_defaults(tcp_options o, const buffer_pool& pool) noexcept {
+        const std::size_t memory = pool.size() * pool.buffer_size();
+        const auto share = [memory](std::size_t part, std::uint32_t least, std::uint32_t most) {
+            return static_cast<std::uint32_t>(std::clamp<std::size_t>(memory / part, least, most));
+        };
+        // One connection may pin a quarter of the frames that the device has.
+        if (o.receive_buffer == 0)
+            o.receive_buffer = share(4, 8 * 1024, 1024 * 1024);
+        if (o.send_buffer == 0)
+            o.send_buffer = share(4, 16 * 1024, 1024 * 1024);
+        if (o.max_connections == 0)
+            o.max_connections = share(2048, 128, 16 * 1024);
+        return o;
+    }
+
+public:
+    /// `settings.tcp` are the tcp_options. Reserves its pools from the heap; nothing is allocated per segment.
+    state(Stack& owner, const auto& settings) noexcept
+        : stack_{owner}, isn_secret_{draw_key(owner.random())},
+          options_{with_defaults(settings.tcp, owner.device().receive_pool())},
+          copies_{std::clamp<std::size_t>(owner.device().receive_pool().size() / 4, 16, 256), 4096},
+          nodes_{4 * owner.device().receive_pool().size() + 256},
+          table_{std::min<std::size_t>(options_.max_connections, 4096), draw_key(owner.random())},
+          next_port_{random_integer<std::uint16_t>(owner.random())} {}
+
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+
+    /// Every stream and listener must be gone by now.
+    ~state() {
+        filling_ = {};
+        while (connection_type* const c = table_.any())
+            destroy(*c);
+    }
+
+    const tcp_statistics& statistics() const noexcept { return statistics_; }
+    std::size_t connections() const noexcept { return table_.size(); }
+    scheduler& loop() noexcept { return stack_.loop(); }
+
+    /// Opens `port` to peers. See listener.
+    listener listen(std::uint16_t port, std::size_t backlog = 128) noexcept { return listener{*this, port, backlog}; }
+
+    /// Opens a connection to `peer`. errc::refused, errc::timed_out, errc::unreachable, errc::no_buffers,
+    /// errc::in_use when every port is taken.
+    task<result<stream>> connect(ipv4_endpoint peer) noexcept {
+        const machine::four_tuple tuple{{stack_.ip().source_for(peer.address), 0}, peer};
+        if (tuple.local.address.is_unspecified())
+            co_return std::unexpected(errc::unreachable);
+        connection_type* const c = create(tuple);
+        if (c == nullptr)
+            co_return std::unexpected(table_.size() >= options_.max_connections ? errc::no_buffers : errc::in_use);
+        stream handle{*this, *c};
+        machine::open_active(c->tcb, machine::initial_sequence_number(isn_secret_, c->tuple, stack_.now()));
+        ++statistics_.connections_opened;
+        touch(*c);
+        struct awaiter : resumption {
+            connection_type& c;
+            explicit awaiter(connection_type& conn) noexcept : c{conn} {}
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> h) noexcept {
+                this->set(h);
+                c.openers.push_back(*this);
+            }
+            void await_resume() const noexcept {}
+        };
+        co_await awaiter{*c};
+        if (c->ended != machine::ending::none)
+            co_return std::unexpected(c->error());
+        co_return std::move(handle);
+    }
+
+    /// A packet of the network layer below. RFC 9293 section 3.10.7
+    void input(received_packet& packet) noexcept {
+        ++statistics_.segments_received;
+        if (!packet.unicast) // RFC 9293 section 3.9.2.3: not from or to a group
+            return;
+        const octets raw = packet.data.view();
+        const auto view = wire::tcp_view::parse(raw, packet.pseudo_header(),
+                                                packet.checksum_verified ? wire::verify::no : wire::verify::yes);
+        if (!view) {
+            ++(view.error() == errc::bad_checksum ? statistics_.bad_checksum : statistics_.malformed);
+            return;
+        }
+        machine::segment seg = to_segment(*view);
+        const machine::four_tuple tuple{{packet.destination, view->destination_port()},
+                                     {packet.source, view->source_port()}};
+        packet.data.remove_prefix(raw.size() - seg.length);
+        connection_type* c = table_.find(tuple);
+        if (c != nullptr && c->tcb.state == machine::state::time_wait && may_reopen(*c, seg)) {
+            finish(*c, machine::ending::finished);
+            c = nullptr;
+        }
+        if (c == nullptr) {
+            no_connection(tuple, seg);
+            return;
+        }
+        if (seg.length > 0 && short_of_memory(*c)) {
+            // Its acknowledgement counts; its text will come again.
+            ++statistics_.text_dropped;
+            seg.length = 0;
+            seg.fin = false;
+        }
+        const auto out = machine::segment_arrives(c->tcb, seg, stack_.now());
+        carry_out(*c, out, &packet.data);
+    }
+
+    // What streams and listeners call.
+
+    bool can_copy() const noexcept {
+        return nodes_.available() > 1 && (filling_ || copies_.available() > 0);
+    }
+
+    void wait_to_write(connection_type& c, operation& op) noexcept {
+        if (c.writable())
+            memory_waiters_.push_back(op);
+        else
+            c.writers.push_back(op);
+    }
+
+    std::size_t read(connection_type& c, mutable_octets room) noexcept {
+        const std::size_t n = c.received.read(room, nodes_);
+        if (machine::text_consumed(c.tcb, static_cast<std::uint32_t>(n)))
+            touch(c);
+        return n;
+    }
+
+    slice take(connection_type& c) noexcept {
+        slice data = c.received.pop(nodes_);
+        if (machine::text_consumed(c.tcb, static_cast<std::uint32_t>(data.size())))
+            touch(c);
+        return data;
+    }
+
+    /// errc::would_block: wait_to_write() first; the slice holds what was not taken.
+    result<> send(connection_type& c, slice& data) noexcept {
+        if (!can_send(c))
+            return std::unexpected(send_error(c));
+        if (data.empty())
+            return {};
+        if (c.to_send.size() >= c.send_limit)
+            return std::unexpected(errc::would_block);
+        // Half the sequence space is the most that can be outstanding; a quarter at a time is far from it.
+        if (nodes_.available() == 0)
+            return std::unexpected(errc::would_block);
+        const std::size_t n = std::min(data.size(), std::size_t{1} << 29);
+        slice rest = data.share(n, data.size() - n);
+        data.remove_suffix(rest.size());
+        (void)c.to_send.push(std::move(data), nodes_);
+        data = std::move(rest);
+        machine::text_queued(c.tcb, static_cast<std::uint32_t>(n));
+        touch(c);
+        return data.empty() ? result<>{} : std::unexpected(errc::would_block);
+    }
+
+    result<std::size_t> write(connection_type& c, octets data) noexcept {
+        if (!can_send(c))
+            return std::unexpected(send_error(c));
+        std::size_t done = 0;
+        while (done < data.size() && c.to_send.size() < c.send_limit && nodes_.available() > 0) {
+            if (!filling_) {
+                if (copies_.available() == 0)
+                    break;
+                filling_ = copies_.take();
+                filled_ = 0;
+            }
+            const mutable_octets room = filling_.room().subspan(filled_);
+            const std::size_t n = std::min({room.size(), data.size() - done,
+                                            std::size_t{c.send_limit} - c.to_send.size()});
+            std::copy_n(data.data() + done, n, room.data());
+            (void)c.to_send.push(filling_.freeze_part(filled_, n), nodes_);
+            filled_ += n;
+            done += n;
+            if (filled_ == filling_.room().size())
+                filling_ = {};
+        }
+        if (done == 0)
+            return std::unexpected(errc::would_block);
+        machine::text_queued(c.tcb, static_cast<std::uint32_t>(done));
+        touch(c);
+        return done;
+    }
+
+    void shutdown_send(connection_type& c) noexcept {
+        if (c.ended != machine::ending::none)
+            return;
+        if (!machine::close(c.tcb))
+            finish(c, machine::ending::finished);
+        else
+            touch(c);
+    }
+
+    void abort(connection_type& c) noexcept {
+        if (c.ended != machine::ending::none)
+            return;
+        if (const auto reset = machine::abort(c.tcb))
+            send_reset(c.tuple, *reset);
+        finish(c, machine::ending::reset);
+    }
+
+    void keep_alive(connection_type& c, bool on) noexcept {
+        c.tcb.settings.keep_alive = on;
+        c.tcb.at.keep_alive = on ? stack_.now() + c.tcb.settings.keep_alive_idle : never;
+        set_alarm(c);
+    }
+
+    /// The user's handle is gone.
+    void release(connection_type& c) noexcept {
+        c.has_handle = false;
+        c.readers.clear();
+        c.writers.clear();
+        c.openers.clear();
+        if (c.ended != machine::ending::none) {
+            destroy(c);
+            return;
+        }
+        c.tcb.orphaned = true;
+        if (c.received.has_text() || c.received.has_early())
+            return abort(c);
+        if (!machine::close(c.tcb))
+            return finish(c, machine::ending::finished);
+        if (c.tcb.state == machine::state::fin_wait_2) // a peer that never closes does not keep this for ever
+            c.tcb.at.time_wait = stack_.now() + 2 * c.tcb.settings.msl;
+        if (c.tcb.state == machine::state::time_wait)
+            enter_time_wait(c);
+        touch(c);
+    }
+
+    bool open(listener& l) noexcept {
+        for (listener& other : listeners_)
+            if (other.port_ == l.port_)
+                return false;
+        listeners_.push_back(l);
+        return true;
+    }
+
+    void close(listener& l) noexcept {
+        for (auto* const queue : {&l.half_open_, &l.ready_})
+            while (!queue->empty()) {
+                connection_type& c = queue->front();
+                abort(c);
+            }
+    }
+
+    stream accepted(listener& l) noexcept {
+        connection_type& c = *l.ready_.pop_front();
+        --l.ready_count_;
+        c.listener = nullptr;
+        return stream{*this, c};
+    }
+
+    /// Sends what is due on every connection that changed; then the device may go.
+    void flush() noexcept {
+        while (connection_type* const c = dirty_.pop_front())
+            output(*c);
+        stack_.device().flush();
+        while (can_copy() && !memory_waiters_.empty())
+            stack_.loop().post(*memory_waiters_.pop_front());
+    }
+
+private:
+    static machine::segment to_segment(const wire::tcp_view& view) noexcept {
+        using wire::tcp_flags;
+        machine::segment seg{.seq = {view.sequence()}, .ack = {view.acknowledgment()}};
+        seg.length = static_cast<std::uint32_t>(view.payload().size());
+        seg.window = view.window();
+        seg.syn = view.has(tcp_flags::syn);
+        seg.fin = view.has(tcp_flags::fin);
+        seg.rst = view.has(tcp_flags::rst);
+        seg.has_ack = view.has(tcp_flags::ack);
+        seg.psh = view.has(tcp_flags::psh);
+        const auto options = view.options();
+        if (options.timestamps) {
+            seg.has_timestamps = true;
+            seg.timestamps = {options.timestamps->value, options.timestamps->echo};
+        }
+        if (seg.syn) {
+            seg.mss = options.maximum_segment_size.value_or(0);
+            if (options.window_scale)
+                seg.window_scale = static_cast<std::int8_t>(*options.window_scale);
+        }
+        return seg;
+    }
+
+    bool short_of_memory(const connection_type& c) const noexcept {
+        const buffer_pool& pool = stack_.device().receive_pool();
+        if (nodes_.available() < 2 || pool.available() < pool.size() / reserve_divisor) [[unlikely]]
+            return true;
+        // Tiny segments pin whole frames: no connection may keep more than half of all.
+        return c.received.pinned() > pool.size() * pool.buffer_size() / 2;
+    }
+
+    /// A SYN that is newer than all that the connection in TIME-WAIT has seen may open it again.
+    /// RFC 9293 section 3.10.7.4 (first, TIME-WAIT), RFC 6191 section 2
+    static bool may_reopen(const connection_type& c, const machine::segment& seg) noexcept {
+        if (!seg.syn || seg.has_ack || seg.rst)
+            return false;
+        const auto& ts = c.tcb.timestamps;
+        if (ts.on && seg.has_timestamps && static_cast<std::int32_t>(seg.timestamps.value - ts.recent) > 0)
+            return true;
+        return before(c.tcb.rcv.nxt, seg.seq);
+    }
+
+    /// RFC 9293 sections 3.10.7.1 and 3.10.7.2
+    void no_connection(const machine::four_tuple& tuple, const machine::segment& seg) noexcept {
+        listener* const l = find_listener(tuple.local.port);
+        if (l == nullptr || seg.has_ack || !seg.syn) {
+            if (seg.rst || (l != nullptr && !seg.syn && !seg.has_ack))
+                return;
+            if (const auto reset = machine::reset_for(seg))
+                send_reset(tuple, *reset);
+            return;
+        }
+        if (seg.rst)
+            return;
+        if (l->ready_count_ >= l->backlog_) {
+            ++statistics_.syn_dropped;
+            return;
+        }
+        if (l->half_open_count_ >= l->backlog_) { // the oldest has had its chance (RFC 4987 section 3.3)
+            ++statistics_.syn_dropped;
+            finish(l->half_open_.front(), machine::ending::timed_out);
+        }
+        connection_type* const c = create(tuple);
+        if (c == nullptr) {
+            ++statistics_.syn_dropped;
+            return;
+        }
+        c->tcb.settings.syn_retries = 5;
+        machine::open_passive(c->tcb, seg, machine::initial_sequence_number(isn_secret_, tuple, stack_.now()),
+                           stack_.now());
+        c->listener = l;
+        l->half_open_.push_back(*c);
+        ++l->half_open_count_;
+        touch(*c);
+    }
+
+    listener* find_listener(std::uint16_t port) noexcept {
+        for (listener& l : listeners_)
+            if (l.port_ == port)
+                return &l;
+        return nullptr;
+    }
+
+    /// A new connection in CLOSED. Port 0: an unused ephemeral one is chosen. nullptr: no memory, or no port.
+    connection_type* create(machine::four_tuple tuple) noexcept {
+        if (table_.size() >= options_.max_connections && !reclaim_time_wait())
+            return nullptr;
+        if (tuple.local.port == 0 && !choose_port(tuple))
+            return nullptr;
+        void* const memory = coroutine_frames.allocate(sizeof(connection_type));
+        if (memory == nullptr)
+            return nullptr;
+        auto* const c = new (memory) connection_type{this, [](timer& t) noexcept {
+            auto& alarm = static_cast<typename connection_type::alarm_timer&>(t);
+            static_cast<state*>(alarm.layer)->on_alarm(alarm.self);
+        }};
+        c->tuple = tuple;
+        c->send_limit = options_.send_buffer;
+        const auto mss = static_cast<std::uint16_t>(std::min<std::size_t>(stack_.device().mtu(), 65535) - 40);
+        machine::prepare(c->tcb, {.mss = mss, .receive_buffer = options_.receive_buffer,
+                               .keep_alive = options_.keep_alive});
+        table_.insert(*c);
+        return c;
+    }
+
+    /// RFC 6056 section 3.3.1 over the range of RFC 6335 section 6, from a random start.
+    bool choose_port(machine::four_tuple& tuple) noexcept {
+        constexpr std::uint16_t first = 49152, count = 65535 - first + 1;
+        next_port_ = static_cast<std::uint16_t>(next_port_ + random_integer<std::uint8_t>(stack_.random()));
+        for (unsigned i = 0; i < count; ++i) {
+            tuple.local.port = static_cast<std::uint16_t>(first + next_port_++ % count);
+            if (find_listener(tuple.local.port) == nullptr && table_.find(tuple) == nullptr)
+                return true;
+        }
+        return false;
+    }
+
+    bool reclaim_time_wait() noexcept {
+        if (time_wait_.empty())
+            return false;
+        finish(time_wait_.front(), machine::ending::finished);
+        return true;
+    }
+
+    static bool can_send(const connection_type& c) noexcept {
+        return c.ended == machine::ending::none && machine::may_send(c.tcb);
+    }
+    static errc send_error(const connection_type& c) noexcept {
+        return c.ended != machine::ending::none ? c.error() : errc::closed;
+    }
+
+    void wake(intrusive_list<operation>& waiting) noexcept {
+        while (operation* const op = waiting.pop_front())
+            stack_.loop().post(*op);
+    }
+
+    /// Lets `c` send when everything that is ready now has run, so that answers travel with acknowledgements.
+    void touch(connection_type& c) noexcept {
+        if (!static_cast<machine::dirty_hook&>(c).linked())
+            dirty_.push_back(c);
+        stack_.loop().post(flush_);
+    }
+
+    void carry_out(connection_type& c, const machine::outcome& out, slice* text) noexcept {
+        if (out.reply)
+            send_reset(c.tuple, *out.reply);
+        if (out.acked > 0) {
+            c.to_send.pop(out.acked, nodes_);
+            if (c.to_send.size() <= c.send_limit / 2)
+                wake(c.writers);
+        }
+        if (out.text && c.tcb.orphaned) // nobody will read it: RFC 9293 section 3.6.1, RFC 1122 section 4.2.2.13
+            return abort(c);
+        if (out.text)
+            keep_text(c, out, std::move(*text));
+        if (out.established)
+            now_established(c);
+        if (out.text_in_order || out.fin_received || c.at_end())
+            wake(c.readers);
+        if (out.time_wait)
+            enter_time_wait(c);
+        if (out.ended != machine::ending::none)
+            return finish(c, out.ended);
+        touch(c);
+    }
+
+    void keep_text(connection_type& c, const machine::outcome& out, slice&& text) noexcept {
+        text.remove_prefix(out.text_offset);
+        text.remove_suffix(text.size() - out.text_length);
+        if (!out.text_in_order) {
+            (void)c.received.keep(out.text_at, std::move(text), nodes_);
+            return;
+        }
+        (void)c.received.push(std::move(text), nodes_); // short_of_memory() has kept a node
+        if (!c.received.has_early())
+            return;
+        if (const std::uint32_t joined = c.received.join(c.tcb.rcv.nxt, nodes_); joined > 0) {
+            machine::outcome more;
+            machine::text_arrived(c.tcb, joined, stack_.now(), more);
+            c.tcb.ack.now = true; // RFC 5681 section 4.2: a filled gap is acknowledged at once
+            if (more.time_wait)
+                enter_time_wait(c);
+        }
+    }
+
+    void now_established(connection_type& c) noexcept {
+        if (c.listener != nullptr) {
+            auto& l = *static_cast<listener*>(c.listener);
+            --l.half_open_count_;
+            l.ready_.push_back(c);
+            ++l.ready_count_;
+            ++statistics_.connections_accepted;
+            if (operation* const op = l.acceptors_.pop_front())
+                stack_.loop().post(*op);
+        }
+        wake(c.openers);
+    }
+
+    void enter_time_wait(connection_type& c) noexcept {
+        if (c.has_handle || c.listener != nullptr)
+            return;
+        // A compact wait is all that is left; the oldest makes room when they become many.
+        time_wait_.push_back(c);
+        if (++time_wait_count_ > options_.max_connections / 4)
+            reclaim_time_wait();
+    }
+
+    /// The connection is over: everybody who waits learns it, and it leaves the table.
+    void finish(connection_type& c, machine::ending how) noexcept {
+        if (c.ended != machine::ending::none)
+            return;
+        c.ended = how;
+        c.tcb.state = machine::state::closed;
+        ++statistics_.connections_closed;
+        c.alarm.disarm();
+        if (c.listener != nullptr) {
+            auto& l = *static_cast<listener*>(c.listener);
+            // Which of its two queues it is on shows in whether the handshake was completed.
+            (c.tcb.snd.una == c.tcb.snd.iss ? l.half_open_count_ : l.ready_count_) -= 1;
+            c.listener = nullptr;
+        } else if (static_cast<machine::queue_hook&>(c).linked()) {
+            --time_wait_count_;
+        }
+        static_cast<machine::queue_hook&>(c).unlink();
+        static_cast<machine::dirty_hook&>(c).unlink();
+        table_.erase(c);
+        c.to_send.clear(nodes_);
+        wake(c.readers);
+        wake(c.writers);
+        wake(c.openers);
+        if (!c.has_handle)
+            destroy(c);
+    }
+
+    void destroy(connection_type& c) noexcept {
+        if (static_cast<machine::table_hook&>(c).linked())
+            table_.erase(c);
+        c.received.clear(nodes_);
+        c.to_send.clear(nodes_);
+        std::destroy_at(&c);
+        coroutine_frames.deallocate(&c, sizeof(connection_type));
+    }
+
+    void set_alarm(connection_type& c) noexcept {
+        const instant due = machine::next_deadline(c.tcb);
+        if (due != never && (!c.alarm.armed() || due < c.alarm.deadline()))
+            stack_.loop().arm(c.alarm, due);
+    }
+
+    void on_alarm(connection_type& c) noexcept {
+        carry_out(c, machine::on_time(c.tcb, stack_.loop().now()), nullptr);
+    }
+
+    /// Sends what the windows and the device allow.
+    void output(connection_type& c) noexcept {
+        const instant now = stack_.now();
+        const std::size_t limit = segment_limit(c);
+        bool blocked = false;
+        while (const auto t = machine::next_transmission(c.tcb, now, static_cast<std::uint32_t>(limit))) {
+            if (!transmit(c, *t, now)) {
+                blocked = true;
+                break;
+            }
+        }
+        if (!blocked && c.tcb.keep_alive_due) { // RFC 9293 section 3.8.4: one before SND.NXT, no text
+            c.tcb.keep_alive_due = false;
+            (void)emit(c.tuple, machine::header_for(c.tcb, {.seq = c.tcb.snd.max - 1}, now), {}, 0);
+        } else if (!blocked && c.tcb.state != machine::state::syn_sent && machine::acknowledgement_due(c.tcb, now)) {
+            blocked = !emit(c.tuple, machine::acknowledgement(c.tcb, now), {}, 0);
+            c.tcb.ack.now = blocked;
+        }
+        if (blocked) { // the device's queue is full: again when it has had a turn
+            blocked_.push_back(c);
+            if (!retry_.armed())
+                stack_.loop().arm(retry_, stack_.loop().now() + retry_delay);
+        }
+        set_alarm(c);
+    }
+
+    /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
+    std::size_t segment_limit(const connection_type& c) const noexcept {
+        if constexpr (capabilities.tso_size != 0) {
+            const std::size_t most = stack_.device().offloads().tso_size;
+            if (most > c.tcb.mss + 80u)
+                return (most - 80) / c.tcb.mss * c.tcb.mss;
+        }
+        return c.tcb.mss;
+    }
+
+    bool transmit(connection_type& c, machine::transmission t, instant now) noexcept {
+        std::array<slice, transmit_frame::max_fragments> parts;
+        std::size_t length = t.length;
+        const std::size_t count = length == 0 ? 0 : c.to_send.gather(t.offset, length, parts);
+        if (length < t.length) { // too many small slices for one frame
+            if (length > c.tcb.mss)
+                length -= length % c.tcb.mss;
+            t.length = static_cast<std::uint32_t>(length);
+            t.fin = t.psh = false;
+            std::size_t left = length;
+            for (std::size_t i = 0; i < count; ++i) {
+                parts[i].remove_suffix(parts[i].size() - std::min(left, parts[i].size()));
+                left -= parts[i].size();
+            }
+        }
+        const auto saved = c.tcb.ack;
+        const auto gso = static_cast<std::uint16_t>(t.length > c.tcb.mss ? c.tcb.mss : 0);
+        if (!emit(c.tuple, machine::header_for(c.tcb, t, now), std::span{parts}.first(count), gso)) {
+            c.tcb.ack = saved;
+            return false;
+        }
+        machine::transmitted(c.tcb, t, now);
+        return true;
+    }
+
+    void send_reset(const machine::four_tuple& tuple, const machine::segment& seg) noexcept {
+        ++statistics_.resets_sent;
+        (void)emit(tuple, seg, {}, 0);
+    }
+
+    /// Writes the header and hands the segment to the network layer. False: the device has no room.
+    bool emit(const machine::four_tuple& tuple, const machine::segment& seg, std::span<const slice> text,
+              std::uint16_t gso_size) noexcept {
+        using wire::tcp_flags;
+        const auto flag = [](bool on, tcp_flags f) { return on ? f : tcp_flags::none; };
+        wire::tcp_header header{.source_port = tuple.local.port,
+                                .destination_port = tuple.remote.port,
+                                .sequence = seg.seq.value,
+                                .acknowledgment = seg.ack.value,
+                                .flags = flag(seg.syn, tcp_flags::syn) | flag(seg.fin, tcp_flags::fin)
+                                         | flag(seg.rst, tcp_flags::rst) | flag(seg.psh, tcp_flags::psh)
+                                         | flag(seg.has_ack, tcp_flags::ack),
+                                .window = seg.window};
+        if (seg.mss != 0)
+            header.options.maximum_segment_size = seg.mss;
+        if (seg.window_scale >= 0)
+            header.options.window_scale = static_cast<std::uint8_t>(seg.window_scale);
+        if (seg.has_timestamps)
+            header.options.timestamps.emplace(seg.timestamps.value, seg.timestamps.echo);
+        header_room room;
+        const std::size_t header_length = header.size();
+        const mutable_octets at = room.transport(header_length);
+        bool offloaded = gso_size != 0;
+        if constexpr (capabilities.tx_checksum)
+            offloaded |= stack_.device().offloads().tx_checksum;
+        const auto pseudo = wire::pseudo_header_sum(tuple.local.address, tuple.remote.address, tcp::protocol,
+                                                    static_cast<std::uint16_t>(header_length + seg.length));
+        if (offloaded) {
+            header.emit_for_offload(at, pseudo);
+        } else {
+            wire::running_sum sum{pseudo};
+            for (const slice& s : text)
+                sum.add(s.view());
+            header.emit(at, sum.partial());
+        }
+        ++statistics_.segments_sent;
+        const outgoing_packet packet{.destination = tuple.remote.address,
+                                     .protocol = tcp::protocol,
+                                     .transport_length = header_length,
+                                     .payload = text,
+                                     .checksum_offset = wire::tcp_at::checksum::offset,
+                                     .checksum_offload = offloaded,
+                                     .gso_size = gso_size,
+                                     .do_not_fragment = true};
+        const auto sent = stack_.ip().transmit(room, packet);
+        return sent || sent.error() != errc::would_block;
+    }
+};
+
+} // namespace mirage::net

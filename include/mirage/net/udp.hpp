@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/errc.hpp"
+#include "mirage/core/scheduler.hpp"
+#include "mirage/device/netif.hpp"
+#include "mirage/device/random.hpp"
+#include "mirage/net/packet.hpp"
+#include "mirage/wire/checksum.hpp"
+#include "mirage/wire/icmpv4.hpp"
+#include "mirage/wire/udp.hpp"
+#include <algorithm>
+#include <memory>
+
+namespace mirage::net {
+
+/// One datagram that came.
+struct datagram {
+    slice data{};               ///< the text, in the device's memory
+    ipv4_endpoint from{};
+    ipv4_address to{};          ///< our address, or the group or broadcast address it was sent to
+};
+
+/// What the UDP layer has seen since boot.
+struct udp_statistics {
+    std::uint64_t received = 0, sent = 0, malformed = 0, bad_checksum = 0, no_port = 0;
+    std::uint64_t dropped = 0; ///< the socket's queue was full, or memory was short
+};
+
+/// The UDP layer of a stack. RFC 768, RFC 1122 section 4.1
+struct udp {
+    static constexpr std::uint8_t protocol = 17;
+
+    template <class Stack>
+    class state;
+};
+
+template <class Stack>
+class udp::state {
+    struct queued : list_hook {
+        datagram content{};
+    };
+
+public:
+    class socket;
+
+private:
+    static constexpr offload capabilities = Stack::device_type::capabilities;
+
+    Stack& stack_;
+    intrusive_list<socket> sockets_;
+    intrusive_list<queued> free_;
+    queued* nodes_ = nullptr;
+    std::size_t node_count_ = 0;
+    buffer_pool copies_;
+    udp_statistics statistics_{};
+
+    socket* find(std::uint16_t port) noexcept {
+        for (socket& s : sockets_)
+            if (s.port_ == port)
+                return &s;
+        return nullptr;
+    }
+
+public:
+    /// Reserves its pools from the heap.
+    state(Stack& owner, const auto&) noexcept
+        : stack_{owner}, node_count_{std::max<std::size_t>(owner.device().receive_pool().size() / 2, 8)},
+          copies_{16, 2048} {
+        nodes_ = static_cast<queued*>(::operator new(node_count_ * sizeof(queued), std::nothrow));
+        node_count_ = nodes_ == nullptr ? 0 : node_count_;
+        for (std::size_t i = 0; i < node_count_; ++i)
+            free_.push_back(*std::construct_at(nodes_ + i));
+    }
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
+    ~state() {
+        std::destroy_n(nodes_, node_count_);
+        ::operator delete(nodes_);
+    }
+
+    const udp_statistics& statistics() const noexcept { return statistics_; }
+
+    /// Opens `port`; 0 chooses an unused ephemeral one. See socket::status().
+    socket bind(std::uint16_t port, std::size_t backlog = 64) noexcept { return socket{*this, port, backlog}; }
+
+    void input(received_packet& packet) noexcept {
+        ++statistics_.received;
+        const auto view = wire::udp_view::parse(packet.data.view(), packet.pseudo_header(),
+                                                packet.checksum_verified ? wire::verify::no : wire::verify::yes);
+        if (!view) {
+            ++(view.error() == errc::bad_checksum ? statistics_.bad_checksum : statistics_.malformed);
+            return;
+        }
+        socket* const s = find(view->destination_port());
+        if (s == nullptr) {
+            ++statistics_.no_port;
+            if constexpr (Stack::has_icmp) // RFC 1122 section 4.1.3.1
+                stack_.icmp().unreachable(packet, wire::unreachable_code::port);
+            return;
+        }
+        const buffer_pool& pool = stack_.device().receive_pool();
+        queued* const node = s->length_ < s->backlog_ && pool.available() >= pool.size() / 8 ? free_.pop_front()
+                                                                                            : nullptr;
+        if (node == nullptr) {
+            ++statistics_.dropped;
+            return;
+        }
+        const std::size_t length = view->payload().size();
+        node->content.from = {packet.source, view->source_port()};
+        node->content.to = packet.destination;
+        packet.data.remove_prefix(8);
+        packet.data.remove_suffix(packet.data.size() - length);
+        node->content.data = std::move(packet.data);
+        s->queue_.push_back(*node);
+        ++s->length_;
+        if (operation* const op = s->readers_.pop_front())
+            stack_.loop().post(*op);
+    }
+
+    /// A port in the user's hands. Neither copied nor moved; destroying it closes the port.
+    class socket : public list_hook {
+        state& layer_;
+        std::uint16_t port_;
+        std::size_t backlog_, length_ = 0;
+        intrusive_list<queued> queue_;
+        intrusive_list<operation> readers_;
+        errc failed_{};
+
+        friend state;
+
+        struct receive_awaiter : resumption {
+            socket& from;
+            explicit receive_awaiter(socket& s) noexcept : from{s} {}
+            bool await_ready() const noexcept { return !from.queue_.empty() || from.failed_ != errc{}; }
+            void await_suspend(std::coroutine_handle<> h) noexcept {
+                this->set(h);
+                from.readers_.push_back(*this);
+            }
+            result<datagram> await_resume() noexcept {
+                if (from.queue_.empty())
+                    return std::unexpected(from.failed_ == errc{} ? errc::would_block : from.failed_);
+                queued& node = *from.queue_.pop_front();
+                --from.length_;
+                datagram d = std::move(node.content);
+                from.layer_.free_.push_front(node);
+                return d;
+            }
+        };
+
+    public:
+        socket(state& layer, std::uint16_t port, std::size_t backlog) noexcept
+            : layer_{layer}, port_{port}, backlog_{backlog} {
+            if (port_ == 0) { // RFC 6056: an unpredictable port
+                do
+                    port_ = static_cast<std::uint16_t>(49152
+                                                       + random_integer<std::uint16_t>(layer.stack_.random()) % 16384);
+                while (layer.find(port_) != nullptr);
+            } else if (layer.find(port_) != nullptr) {
+                failed_ = errc::in_use;
+                return;
+            }
+            layer.sockets_.push_back(*this);
+        }
+        ~socket() {
+            while (queued* const node = queue_.pop_front()) {
+                node->content.data.reset();
+                layer_.free_.push_front(*node);
+            }
+        }
+
+        std::uint16_t port() const noexcept { return port_; }
+        result<> status() const noexcept { return failed_ == errc{} ? result<>{} : std::unexpected(failed_); }
+
+        /// Awaitable: the next datagram, as result<datagram>. errc::in_use when the port was taken.
+        auto receive() noexcept { return receive_awaiter{*this}; }
+
+        /// Sends one datagram of these slices, which stay the caller's. errc::too_large over the MTU,
+        /// errc::unreachable, errc::would_block when the device is busy (the datagram is lost, as on any link).
+        result<> send_to(ipv4_endpoint to, std::span<const slice> data) noexcept {
+            return layer_.send(port_, to, data);
+        }
+        result<> send_to(ipv4_endpoint to, const slice& data) noexcept {
+            return layer_.send(port_, to, std::span{&data, 1});
+        }
+        /// The same, copying `data`, at most 2048 octets, to a page of the stack's. errc::no_buffers.
+        result<> send_to(ipv4_endpoint to, octets data) noexcept {
+            page copy = layer_.copies_.take();
+            if (!copy)
+                return std::unexpected(errc::no_buffers);
+            if (data.size() > copy.room().size())
+                return std::unexpected(errc::too_large);
+            std::copy(data.begin(), data.end(), copy.room().begin());
+            return send_to(to, std::move(copy).freeze(0, data.size()));
+        }
+    };
+
+private:
+    result<> send(std::uint16_t port, ipv4_endpoint to, std::span<const slice> data) noexcept {
+        header_room room;
+        std::size_t length = 8;
+        for (const slice& s : data)
+            length += s.size();
+        if (length + 20 > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
+            return std::unexpected(errc::too_large);
+        const ipv4_address source = stack_.ip().source_for(to.address);
+        const wire::udp_header header{port, to.port, static_cast<std::uint16_t>(length)};
+        const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
+        bool offloaded = false;
+        if constexpr (capabilities.tx_checksum)
+            offloaded = stack_.device().offloads().tx_checksum;
+        if (offloaded) {
+            header.emit_for_offload(room.transport(8), pseudo);
+        } else {
+            wire::running_sum sum{pseudo};
+            for (const slice& s : data)
+                sum.add(s.view());
+            header.emit(room.transport(8), sum.partial());
+        }
+        const auto sent = stack_.ip().transmit(room, {.destination = to.address,
+                                                      .protocol = protocol,
+                                                      .transport_length = 8,
+                                                      .payload = data,
+                                                      .checksum_offset = wire::udp_at::checksum::offset,
+                                                      .checksum_offload = offloaded});
+        if (sent)
+            ++statistics_.sent;
+        stack_.device_touched();
+        return sent;
+    }
+};
+
+} // namespace mirage::net
