@@ -9,6 +9,7 @@ import time
 
 from frames import Maker
 from interop import check, ended_well, in_text, main
+from testnet.capture import count
 from testnet.subjects import CLIENT, WEBSITE
 
 # a subject may tell the sender of a wrong packet about it, quoting it (RFC 1122 section 3.2.2)
@@ -87,8 +88,7 @@ def wrong_ipv4_headers(lab, case):
                    make.ipv4(1, text(12), source=b"\xe0\0\0\1"),
                    make.ipv4(1, text(13), destination=bytes([10, 0, 0, 99])),
                    make.frame(0x0800, b""), make.frame(0x0800, b"\x45")[:15],
-                   make.ipv4(1, text(14))[:33], make.ipv4(1, text(15))[:14 + 20 + 4],
-                   wire.make.ethernet + b"\x08")
+                   make.ipv4(1, text(14))[:33], make.ipv4(1, text(15))[:14 + 20 + 4])
         still_serves(running)
 
 
@@ -119,11 +119,10 @@ def no_connection_from_a_wrong_checksum(lab, case):
     """The same SYN is answered when its checksum is right, so that the silence above means something."""
     running, wire = begin(lab, case)
     make = wire.make
-    with case.judged(running) as capture:
+    with case.judged(running, source=wire.source) as capture:
         wire.send(make.ipv4(6, make.tcp(4101, 80, wrong_checksum=True)), make.ipv4(6, make.tcp(4102, 80)))
         unanswered(wire)
         still_serves(running)
-    from testnet.capture import count
     answered = "tcp.srcport == 80 && tcp.flags.syn == 1 && tcp.dstport == "
     check(count(capture.path, answered + "4101") == 0, "a SYN with a wrong checksum was answered")
     check(count(capture.path, answered + "4102") > 0, "a right SYN was not answered")

@@ -8,6 +8,7 @@ content), and echo on TCP and UDP port 7.
 
 import asyncio
 import hashlib
+import socket
 import subprocess
 import sys
 
@@ -89,17 +90,16 @@ async def echo(reader, writer):
         writer.close()
 
 
-class Datagrams(asyncio.DatagramProtocol):
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def datagram_received(self, data, address):
-        self.transport.sendto(data, address)
+def echo_datagram(sock):
+    text, sender = sock.recvfrom(65536)
+    sock.sendto(text, sender)
 
 
 async def main(program):
     stream = Stream(program)
-    await asyncio.get_running_loop().create_datagram_endpoint(Datagrams, local_addr=("0.0.0.0", 7))
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("0.0.0.0", 7))
+    asyncio.get_running_loop().add_reader(datagrams, echo_datagram, datagrams)
     servers = [await asyncio.start_server(lambda r, w: serve(r, w, stream), "0.0.0.0", 80, backlog=1024),
                await asyncio.start_server(echo, "0.0.0.0", 7)]
     await asyncio.gather(*(server.serve_forever() for server in servers))
