@@ -32,19 +32,13 @@ public:
     constexpr partial_sum swapped() const noexcept { return partial_sum{std::rotl(value_, 8)}; }
 
     /// The 16-bit sum, as a number (not complemented).
-    constexpr std::uint16_t fold() const noexcept {
-        std::uint64_t s = (value_ & 0xffffffffu) + (value_ >> 32); // 33 bits
-        s = (s & 0xffffu) + (s >> 16);                             // 18 bits
-        s = (s & 0xffffu) + (s >> 16);                             // 17 bits
-        s = (s & 0xffffu) + (s >> 16);
-        return big_endian(static_cast<std::uint16_t>(s));
-    }
+    constexpr std::uint16_t fold() const noexcept { return big_endian(detail::fold(value_)); }
 
     /// The checksum: the complement of the 16-bit sum, as a number.
     constexpr std::uint16_t finish() const noexcept { return static_cast<std::uint16_t>(~fold()); }
 
     /// Whether this sum, taken over data that contains its checksum, says the data is intact.
-    constexpr bool intact() const noexcept { return fold() == 0xffffu; }
+    constexpr bool intact() const noexcept { return detail::fold(value_) == 0xffffu; }
 };
 
 /// The sum of `data` as words; an odd last octet is padded with zero on the right. Added to `initial`, which
@@ -82,10 +76,8 @@ constexpr std::uint16_t checksum(octets data) noexcept {
 /// The checksum after one word of the data changed from `before` to `after`: RFC 1624 section 3, equation 3.
 constexpr std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t before,
                                         std::uint16_t after) noexcept {
-    std::uint32_t s = std::uint16_t(~checksum) + std::uint32_t{std::uint16_t(~before)} + after;
-    s = (s & 0xffffu) + (s >> 16);
-    s = (s & 0xffffu) + (s >> 16);
-    return static_cast<std::uint16_t>(~s);
+    const std::uint32_t s = std::uint16_t(~checksum) + std::uint32_t{std::uint16_t(~before)} + after;
+    return static_cast<std::uint16_t>(~detail::fold(s));
 }
 
 /// The sum of the pseudo header of TCP (RFC 9293 section 3.1) and UDP (RFC 768) over IPv4. `length` is that

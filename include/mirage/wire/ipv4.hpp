@@ -163,14 +163,12 @@ struct ipv4_header {
         const std::uint32_t word1 = std::uint32_t{identification} << 16 | flags | fragment_offset / 8u;
         const std::uint32_t word2 =
             std::uint32_t{ttl} << 24 | std::uint32_t{static_cast<std::uint8_t>(protocol)} << 16;
-        std::uint64_t s = std::uint64_t{word0} + word1 + word2 + source.value() + destination.value();
-        s = (s & 0xffffu) + (s >> 16 & 0xffffu) + (s >> 32);
-        s = (s & 0xffffu) + (s >> 16);
-        s = (s & 0xffffu) + (s >> 16);
+        const std::uint16_t folded =
+            detail::fold(std::uint64_t{word0} + word1 + word2 + source.value() + destination.value());
         auto* const p = room.data();
         store<std::uint32_t>(p, word0);
         store<std::uint32_t>(p + 4, word1);
-        store<std::uint32_t>(p + 8, word2 | (~static_cast<std::uint32_t>(s) & 0xffffu));
+        store<std::uint32_t>(p + 8, word2 | (folded ^ 0xffffu));
         ipv4_at::source::store(p, source);
         ipv4_at::destination::store(p, destination);
     }

@@ -11,6 +11,13 @@ constexpr std::uint64_t add_with_carry(std::uint64_t a, std::uint64_t b) noexcep
     return a + (a < b);
 }
 
+/// The 16-bit one's-complement sum of the words of a 64-bit one. A number plus itself with its halves
+/// exchanged has in its upper half the sum of the halves with the carry already brought round.
+constexpr std::uint16_t fold(std::uint64_t s) noexcept {
+    const auto word = static_cast<std::uint32_t>((s + std::rotl(s, 32)) >> 32);
+    return static_cast<std::uint16_t>((word + std::rotl(word, 16)) >> 16);
+}
+
 /// Word by word: the definition, for constant evaluation.
 constexpr std::uint64_t sum_words(const std::byte* from, std::size_t size) noexcept {
     std::uint64_t s = 0;
