@@ -53,7 +53,7 @@ class Lab:
         for number in self._signals:
             self._owned.callback(signal.signal, number, signal.signal(number, self._interrupted))
         remove_leftovers()
-        self.directory = tempfile.mkdtemp(prefix=_PREFIX)
+        self.directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-lab-")
         self.own(self.directory, shutil.rmtree)
         return self
 
@@ -108,13 +108,17 @@ def _remove_namespace(name):
 
 
 def remove_leftovers():
-    """Removes the namespaces of runs that were killed before they could."""
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir("/run/netns"):
-            made_by = re.match(rf"{_PREFIX}(\d+)-", name)
+    """Removes the namespaces and folders of runs that were killed before they could."""
+    def killed(folder, pattern):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            made_by = re.match(pattern, name)
             if made_by and not os.path.exists(f"/proc/{made_by[1]}"):
-                with contextlib.suppress(RuntimeError):
-                    _remove_namespace(name)
+                yield name
+    for name in killed("/run/netns", rf"{_PREFIX}(\d+)-"):
+        with contextlib.suppress(RuntimeError):
+            _remove_namespace(name)
+    for name in killed(tempfile.gettempdir(), rf"{_PREFIX}(\d+)-lab-"):
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
 
 
 def run_tests(tests, *arguments):
