@@ -31,8 +31,9 @@ public:
 class timer_wheel {
     static constexpr unsigned tick_bits = 16, slot_bits = 6, levels = 6;
     static constexpr std::uint64_t slots = std::uint64_t{1} << slot_bits;
-    /// Timers further away than this wait in the last slot and are placed anew when it comes (52 days).
-    static constexpr std::uint64_t horizon = (std::uint64_t{1} << (slot_bits * levels)) - 1;
+    /// Timers further away than this wait in the last slot and are placed anew when it comes (51 days). One slot
+    /// short of a full turn: the slot that the wheel stands in would mean "now".
+    static constexpr std::uint64_t horizon = (slots - 1) << (slot_bits * (levels - 1));
 
     std::array<std::array<intrusive_list<timer>, slots>, levels> slot_{};
     std::array<std::uint64_t, levels> occupied_{};
