@@ -28,23 +28,40 @@ class JudgeError(AssertionError):
     """tshark found something wrong in a capture."""
 
 
+# IEEE 802 local experimental EtherType 1: the frame that ends a capture, to a station that nobody is
+_END_TYPE = 0x88B5
+_END = bytes.fromhex("0200000000fe0200000000fd") + _END_TYPE.to_bytes(2, "big") + b"the end of this capture".ljust(46)
+
+
 class Capture:
     """tcpdump on one device, running from construction to `stop()`."""
 
     def __init__(self, namespace, device, path, expression=""):
         self.path = str(path)
-        # -U and --immediate-mode: what was seen is in the file when stop() returns
+        self._namespace, self._device = namespace, device
+        wanted = f"({expression}) or ether proto {_END_TYPE}" if expression else ""
         self._tcpdump = namespace.start(
             "tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-s", "0", "-B", "65536", "-Z", "root",
-            "-w", self.path, *expression.split(), name="tcpdump")
+            "-w", self.path, *wanted.split(), name="tcpdump")
         self._tcpdump.wait_for_log("listening on", 5)
 
     def stop(self):
-        """Ends the capture and returns the path of the file."""
+        """Ends the capture and returns the path of the file, which then holds everything that was seen before.
+
+        tcpdump may be far behind. So a last frame is sent, and when that is in the file, so is all before it.
+        """
         if self._tcpdump.alive():
+            with self._namespace.packet_socket(self._device) as raw:
+                raw.send(_END)
+            wait_until(self._ended, 30, "tcpdump to write what it saw")
             self._tcpdump.stop()
-        wait_until(lambda: os.path.exists(self.path), 1, "the capture file")
         return self.path
+
+    def _ended(self):
+        self._tcpdump.check()
+        with open(self.path, "rb") as file:
+            file.seek(max(0, os.path.getsize(self.path) - 65536))
+            return _END in file.read()
 
     def dropped(self):
         """How many frames the kernel could not hand over; read after stop()."""
@@ -65,7 +82,7 @@ def judge(path, source=None, allow=""):
     `source` narrows the verdict to frames from one link-layer address; `allow` is a display filter of what the
     test provoked on purpose. Returns the number of packets judged.
     """
-    base = f"eth.src == {source}" if source else "frame"
+    base = f"!(eth.type == {_END_TYPE})" + (f" && eth.src == {source}" if source else "")
     wrong = f"({base}) && ({WRONG})" + (f" && !({allow})" if allow else "")
     listing = _tshark(path, wrong)
     if listing.strip():
