@@ -7,7 +7,7 @@ from works import SUBJECTS, WORKS
 
 _COLOURS = {"nginx": "#9aa5b1", "epoll": "#c3cad2", "epoll-no-offload": "#dfe3e8",
             "host-tap": "#7fb3d5", "host-vnet": "#2471a3", "hvt-tap": "#d35400"}
-_LEFT, _WIDTH, _BAR, _GAP, _HEAD = 230, 560, 15, 20, 78
+_LEFT, _WIDTH, _BAR, _GAP, _HEAD = 230, 560, 15, 20, 98
 
 
 def svg(result):
@@ -30,7 +30,7 @@ def svg(result):
     one = _LEFT + scale
     body.append(f'<line x1="{one:.1f}" x2="{one:.1f}" y1="{_HEAD - 8}" y2="{y - _GAP + 6}" stroke="#555" '
                 'stroke-dasharray="4 3"/>')
-    height = y + 34
+    height = y + 42
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 70} {height}" '
         'font-family="sans-serif" font-size="12" fill="#222">',
@@ -38,8 +38,8 @@ def svg(result):
         '<rect width="100%" height="100%" fill="#fff"/>',
         '<text x="16" y="26" font-size="16" font-weight="bold">Work for the same processor time (Linux = 1, more is '
         'better)</text>',
-        *_legend({row["subject"] for row in rows}), *body, f'<text x="16" y="{height - 12}" fill="#555">'
-        f'{escape(_footer(result["environment"]))}</text>', "</svg>", ""])
+        *_legend({row["subject"] for row in rows}), *body,
+        *_footer(result["environment"], height - 28), "</svg>", ""])
 
 
 def _bar(row, y, scale):
@@ -53,14 +53,14 @@ def _bar(row, y, scale):
 
 
 def _legend(names):
-    x = 16
-    for subject in SUBJECTS:
-        if subject.name in names:
-            yield f'<rect x="{x}" y="42" width="11" height="11" fill="{_COLOURS[subject.name]}"/>'
-            yield f'<text x="{x + 16}" y="52">{escape(subject.title)}</text>'
-            x += 34 + 6.4 * len(subject.title)
+    for place, subject in enumerate(subject for subject in SUBJECTS if subject.name in names):
+        x, y = 16 + place % 3 * 270, 42 + place // 3 * 20
+        yield f'<rect x="{x}" y="{y}" width="11" height="11" fill="{_COLOURS[subject.name]}"/>'
+        yield f'<text x="{x + 16}" y="{y + 10}">{escape(subject.title)}</text>'
 
 
-def _footer(facts):
-    return (f'{facts["processor"]}, {facts["processors"]} processors, Linux {facts["kernel"]}, {facts["nginx"]}; '
-            f'median of {facts["rounds"]} interleaved rounds, lines show the range; {facts["date"]}')
+def _footer(facts, y):
+    lines = (f'{facts["processor"]}, {facts["processors"]} processors, Linux {facts["kernel"]}, {facts["nginx"]}',
+             f'median of {facts["rounds"]} interleaved rounds, thin lines show their range; {facts["date"]}')
+    for number, line in enumerate(lines):
+        yield f'<text x="16" y="{y + 16 * number}" fill="#555">{escape(line)}</text>'
