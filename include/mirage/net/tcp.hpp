@@ -648,23 +648,18 @@ private:
     }
 
     bool transmit(connection_type& c, machine::transmission t, instant now) noexcept {
-        std::array<slice, transmit_frame::max_fragments> parts;
-        std::size_t length = t.length;
-        const std::size_t count = length == 0 ? 0 : c.to_send.gather(t.offset, length, parts);
+        machine::fragments parts;
+        std::size_t length = t.length == 0 ? 0 : c.to_send.gather(t.offset, t.length, parts);
         if (length < t.length) { // too many small slices for one frame
             if (length > c.tcb.mss)
                 length -= length % c.tcb.mss;
             t.length = static_cast<std::uint32_t>(length);
             t.fin = t.psh = false;
-            std::size_t left = length;
-            for (std::size_t i = 0; i < count; ++i) {
-                parts[i].remove_suffix(parts[i].size() - std::min(left, parts[i].size()));
-                left -= parts[i].size();
-            }
+            parts.truncate(length);
         }
         const auto saved = c.tcb.ack;
         const auto gso = static_cast<std::uint16_t>(t.length > c.tcb.mss ? c.tcb.mss : 0);
-        if (!emit(c.tuple, machine::header_for(c.tcb, t, now), std::span{parts}.first(count), gso)) {
+        if (!emit(c.tuple, machine::header_for(c.tcb, t, now), parts.view(), gso)) {
             c.tcb.ack = saved;
             return false;
         }

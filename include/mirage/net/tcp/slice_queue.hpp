@@ -2,8 +2,10 @@
 #pragma once
 #include "mirage/core/buffer.hpp"
 #include "mirage/core/intrusive_list.hpp"
+#include "mirage/device/netif.hpp"
 #include "mirage/net/tcp/sequence.hpp"
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <new>
 
@@ -62,6 +64,34 @@ public:
     }
 };
 
+/// The parts of one outgoing frame: only those that are there are made and destroyed.
+class fragments {
+    union {
+        std::array<slice, transmit_frame::max_fragments> parts_;
+    };
+    std::size_t count_ = 0;
+
+public:
+    fragments() noexcept {}
+    fragments(const fragments&) = delete;
+    fragments& operator=(const fragments&) = delete;
+    ~fragments() { std::destroy_n(parts_.data(), count_); }
+
+    bool full() const noexcept { return count_ == parts_.size(); }
+    /// Returns the octets of `part`.
+    std::size_t push(slice&& part) noexcept {
+        return std::construct_at(parts_.data() + count_++, std::move(part))->size();
+    }
+    /// Drops what lies behind the first `length` octets.
+    void truncate(std::size_t length) noexcept {
+        for (std::size_t i = 0; i < count_; ++i) {
+            parts_[i].remove_suffix(parts_[i].size() - std::min(length, parts_[i].size()));
+            length -= parts_[i].size();
+        }
+    }
+    std::span<const slice> view() const noexcept { return {parts_.data(), count_}; }
+};
+
 /// What the user wrote and the peer has not acknowledged. Offset 0 is SND.UNA.
 class send_queue {
     intrusive_list<slice_node> slices_;
@@ -107,9 +137,9 @@ public:
         }
     }
 
-    /// Puts shares of the octets [offset, offset + length) into `out`, as many slices as fit. Returns how many
-    /// slices; `length` becomes the number of octets that they hold.
-    std::size_t gather(std::size_t offset, std::size_t& length, std::span<slice> out) noexcept {
+    /// Appends shares of the octets [offset, offset + length) to `out`, as many slices as fit. Returns the octets
+    /// that they hold.
+    std::size_t gather(std::size_t offset, std::size_t length, fragments& out) noexcept {
         slice_node* node = cursor_;
         std::size_t begin = cursor_offset_;
         if (node == nullptr || begin > offset) {
@@ -120,19 +150,15 @@ public:
             begin += node->data.size();
             node = slices_.next(*node);
         }
-        std::size_t count = 0, wanted = length;
-        while (node != nullptr && wanted > 0 && count < out.size()) {
+        std::size_t done = 0;
+        while (node != nullptr && done < length && !out.full()) {
             cursor_ = node;
             cursor_offset_ = begin;
-            out[count] = node->data.share(offset - begin, wanted);
-            offset += out[count].size();
-            wanted -= out[count].size();
-            ++count;
+            done += out.push(node->data.share(offset + done - begin, length - done));
             begin += node->data.size();
             node = slices_.next(*node);
         }
-        length -= wanted;
-        return count;
+        return done;
     }
 
     void clear(slice_node_pool& pool) noexcept {
