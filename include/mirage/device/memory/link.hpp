@@ -38,7 +38,8 @@ public:
     template <class T>
         requires std::predicate<T&, octets>
     frame_filter(T& object) noexcept // NOLINT: a reference is meant to convert
-        : object_{&object}, passes_{[](void* o, octets f) noexcept -> bool { return (*static_cast<T*>(o))(f); }} {}
+        : object_{const_cast<std::remove_cv_t<T>*>(&object)},
+          passes_{[](void* o, octets f) noexcept -> bool { return (*static_cast<T*>(o))(f); }} {}
     explicit operator bool() const noexcept { return passes_ != nullptr; }
     bool operator()(octets frame) const noexcept { return passes_(object_, frame); }
 };
