@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 from works import SUBJECTS, WORKS
 
-_COLOURS = {"nginx": "#9aa5b1", "epoll": "#c3cad2", "epoll-no-offload": "#dfe3e8",
+_COLOURS = {"nginx": "#9aa5b1", "epoll": "#c3cad2", "epoll-no-offload": "#dfe3e8", "null": "#f0e6c8",
             "host-tap": "#7fb3d5", "host-vnet": "#2471a3", "hvt-tap": "#d35400"}
 _LEFT, _WIDTH, _BAR, _GAP, _HEAD = 230, 560, 15, 20, 98
 

@@ -34,6 +34,7 @@ def summarise(samples, environment, skipped):
                     "rate": statistics.median(s["work_done"] / s["seconds"] for s in mine.values()),
                     "unit": next(iter(mine.values()))["unit"],
                     "cpu_per_unit": statistics.median(s["cpu"] / s["work_done"] for s in mine.values()),
+                    "busy": statistics.median(s["cpu_busy"] / s["cpu_wall"] for s in mine.values()),
                     "octets_per_unit": statistics.median(s["octets"] / s["work_done"] for s in mine.values()),
                     "errors": sum(s["errors"] for s in mine.values()),
                 })
@@ -82,6 +83,8 @@ def text(result):
                              f"{rate(row['rate'], row['unit']):>12}  "
                              f"{per_unit(row['cpu_per_unit'], row['unit']):>12}{errors}")
             lines.extend(unequal(rows))
+            if mode == "one":
+                lines.extend(waiting(rows))
     lines.append("\nmarks")
     for mark in result["marks"]:
         ratio = "" if mark["ratio"] is None else f" ({mark['ratio']:.2f})"
@@ -89,6 +92,13 @@ def text(result):
     for skip in result["skipped"]:
         lines.append(f"not run: {skip['subject']} ({skip['app']}): {skip['reason']}")
     return "\n".join(lines).lstrip("\n")
+
+
+def waiting(rows):
+    """A warning where the one processor was not always busy: the rate then tells of waiting, not of cost alone."""
+    for row in rows:
+        if row["busy"] < 0.9:
+            yield f"  note: {row['subject']} left the processor idle for {1 - row['busy']:.0%} of the time"
 
 
 def unequal(rows):

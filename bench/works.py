@@ -65,6 +65,13 @@ class Subject:
         return self.slow_bulk if work.name.startswith("bulk") else 1.0
 
 
+def page_file(lab, options):
+    path = os.path.join(lab.directory, "page.html")
+    with open(path, "wb") as file:
+        file.write(options.page)
+    return path
+
+
 class LinuxPeer(Subject):
     offloads = True
 
@@ -100,14 +107,29 @@ class Epoll(LinuxPeer):
         return os.path.join(options.build, "bench", "epoll_server")
 
     def start(self, running, work, options, cpus):
-        page = os.path.join(running.lab.directory, "page.html")
-        with open(page, "wb") as file:
-            file.write(options.page)
-        running.start([self.program(options), "--page", page], cpus)
+        running.start([self.program(options), "--page", page_file(running.lab, options)], cpus)
 
 
 class EpollWithoutOffloads(Epoll):
     offloads = False
+
+
+class Null(Subject):
+    """What no stack on a plain TAP device can beat."""
+
+    def available(self, work, options):
+        if not os.path.exists(self.program(options)):
+            raise Skip("bench/null_stack is not built")
+
+    @staticmethod
+    def program(options):
+        return os.path.join(options.build, "bench", "null_stack")
+
+    def attach(self, lab, work):
+        return table.attach_tap(lab, work.app)
+
+    def start(self, running, work, options, cpus):
+        running.start([self.program(options), "--device", table.TAP, "--page", page_file(running.lab, options)], cpus)
 
 
 class Mirage(Subject):
@@ -132,6 +154,7 @@ SUBJECTS = (
     Nginx("nginx", "Linux, nginx", frozenset({"http16", "http64", "connect", "connect-get"})),
     Epoll("epoll", "Linux, epoll server", _ALL),
     EpollWithoutOffloads("epoll-no-offload", "Linux, epoll server, no offload", _BULK, slow_bulk=0.2),
+    Null("null", "no stack, plain TAP: the limit", _ALL - {"bulk-send"}, slow_bulk=0.1),
     Mirage("host-tap", "mirage host, plain TAP", _ALL, slow_bulk=0.1),
     Mirage("host-vnet", "mirage host, vnet header", _ALL),
     Mirage("hvt-tap", "mirage hvt, TAP", _ALL, slow_bulk=0.1),

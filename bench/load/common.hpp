@@ -197,6 +197,24 @@ inline void report(std::string_view unit, double work, const stopwatch& watch, s
                 static_cast<unsigned long long>(errors), static_cast<unsigned long long>(octets));
 }
 
+inline std::string read_file(std::string_view path) {
+    std::FILE* file = std::fopen(std::string{path}.c_str(), "rb");
+    if (!file)
+        fail(path, errno);
+    std::string text;
+    char part[4096];
+    while (const auto count = std::fread(part, 1, sizeof part, file))
+        text.append(part, count);
+    std::fclose(file);
+    return text;
+}
+
+/// A response to any request: `page` with the head that the Linux peer sends.
+inline std::string canned_answer(const std::string& page) {
+    return "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: " + std::to_string(page.size())
+           + "\r\n\r\n" + page;
+}
+
 /// How long nothing may happen before a generator gives up, in milliseconds.
 inline constexpr int patience = 10'000;
 

@@ -167,26 +167,13 @@ private:
     std::vector<char> pattern_ = std::vector<char>(256 * 1024, 'c');
 };
 
-std::string read_file(std::string_view path) {
-    std::FILE* file = std::fopen(std::string{path}.c_str(), "rb");
-    if (!file)
-        fail(path, errno);
-    std::string text;
-    char part[4096];
-    while (const auto count = std::fread(part, 1, sizeof part, file))
-        text.append(part, count);
-    std::fclose(file);
-    return text;
-}
-
 } // namespace
 
 int main(int count, char** words) {
     options chosen{count, words, usage};
     const auto page = chosen.text("--page", "");
     const auto text = page.empty() ? std::string(4096, 'm') : read_file(page);
-    server serves{"HTTP/1.1 200 OK\r\nServer: epoll\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "
-                  + std::to_string(text.size()) + "\r\n\r\n" + text};
+    server serves{canned_answer(text)};
     serves.listen(service::http, chosen.number("--http", 80));
     serves.listen(service::discard, chosen.number("--discard", 9));
     serves.listen(service::chargen, chosen.number("--chargen", 19));
