@@ -118,14 +118,15 @@ class Bench:
         self.subtract_idle()
 
     def subtract_idle(self):
-        """One idle sample is coarse (the kernel counts in hundredths of a second); the median of all is not."""
-        for mode in self.modes:
-            mine = [sample for sample in self.samples if sample["mode"] == mode]
-            if not mine:
-                continue
-            idle = statistics.median(sample["idle_rate"] for sample in mine)
-            for sample in mine:
-                sample["cpu"] = max(0.0, sample["cpu_busy"] - idle * sample["cpu_wall"])
+        """What an idle machine uses is no cost of the work. The one processor of a work has no idle time to speak of.
+
+        One idle sample is coarse (the kernel counts in hundredths of a second); the median of all is not.
+        """
+        total = [sample for sample in self.samples if sample["mode"] == "total"]
+        idle = statistics.median(sample["idle_rate"] for sample in total) if total else 0
+        for sample in self.samples:
+            spare = idle * sample["cpu_wall"] if sample["mode"] == "total" else 0
+            sample["cpu"] = max(0.0, sample["cpu_busy"] - spare)
 
     def measure(self, number, mode, work, subject):
         """One sample. A subject that fails in a work is named, and not asked for this work again."""

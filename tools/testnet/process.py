@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Child processes that cannot outlive the run: pinned, logged, and ended by id."""
 
+import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -44,11 +46,18 @@ class Process:
         return self._child.poll()
 
     def wait(self, seconds):
-        """Waits for the end and returns the exit status; raises Timeout."""
-        try:
-            return self._child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Timeout(f"waited {seconds:g} s for the end of {self.name}") from None
+        """Waits for the end and returns the exit status; raises Timeout.
+
+        By a descriptor: subprocess itself would look again and again, with ever longer pauses.
+        """
+        if self.alive():
+            ended = os.pidfd_open(self.pid)
+            try:
+                if not select.select([ended], [], [], seconds)[0]:
+                    raise Timeout(f"waited {seconds:g} s for the end of {self.name}")
+            finally:
+                os.close(ended)
+        return self._child.wait()
 
     def log(self):
         """Everything that was written so far."""
@@ -77,10 +86,8 @@ class Process:
         """SIGTERM, then SIGKILL to the whole session of the child. Safe to call twice."""
         if self.alive():
             self._child.terminate()
-            try:
-                self._child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                pass
+            with contextlib.suppress(Timeout):
+                self.wait(seconds)
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except ProcessLookupError:
