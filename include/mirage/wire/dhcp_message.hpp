@@ -82,6 +82,17 @@ public:
         return add(dhcp_option::message_type, static_cast<std::uint8_t>(type));
     }
 
+    /// Adds a text or a list of one-octet values, of which 255 at most; nothing when it is empty. Item by
+    /// item, since neither may be seen as octets in a constant expression.
+    template <class List>
+    constexpr dhcp_writer& add_list(dhcp_option code, const List& list) noexcept {
+        std::array<std::byte, 255> raw{};
+        const std::size_t count = std::min(list.size(), raw.size());
+        for (std::size_t i = 0; i < count; ++i)
+            raw[i] = static_cast<std::byte>(list[i]);
+        return count == 0 ? *this : add(code, octets{raw}.first(count));
+    }
+
     /// Ends the message, pads it to min_message and returns its length in octets. errc::too_large.
     constexpr result<std::size_t> finish() noexcept {
         constexpr std::array end{static_cast<std::byte>(dhcp_option::end)};
@@ -140,22 +151,10 @@ struct dhcp_client_message {
             out.add(dhcp_option::server_identifier, *server_identifier);
         if (!gives_up) {
             out.add(dhcp_option::maximum_message_size, maximum_message_size);
-            add_list(out, dhcp_option::parameter_request_list, parameters);
-            add_list(out, dhcp_option::host_name, host_name);
+            out.add_list(dhcp_option::parameter_request_list, parameters);
+            out.add_list(dhcp_option::host_name, host_name);
         }
         return out.finish();
-    }
-
-private:
-    /// Character by character, since neither kind may be seen as octets in a constant expression.
-    template <class Range>
-    static constexpr void add_list(dhcp_writer& out, dhcp_option code, const Range& list) noexcept {
-        std::array<std::byte, 255> raw{};
-        const std::size_t count = std::min(list.size(), raw.size());
-        for (std::size_t i = 0; i < count; ++i)
-            raw[i] = static_cast<std::byte>(list[i]);
-        if (count != 0)
-            out.add(code, octets{raw}.first(count));
     }
 };
 
