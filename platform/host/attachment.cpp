@@ -48,7 +48,7 @@ std::string why_not_attached(int error, const std::string& device) {
     if (error == EBUSY)
         return "is in use by another program";
     if (error == EINVAL)
-        return "is not a TAP interface, or has several queues; " + how_to_make(device);
+        return "is not a TAP interface, or has several queues; " + how_to_make("tap0");
     return std::strerror(error);
 }
 

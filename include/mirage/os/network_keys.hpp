@@ -5,11 +5,14 @@
 
 namespace mirage::os {
 
-/// The boot keys of an interface's address, for applications with a `net::ipv4_options` among their options:
-/// `os::group<&options::network>(os::network_keys)`.
-inline constexpr auto network_keys =
-    keys(key<&net::ipv4_options::ipv4>{"ipv4", "own address and subnet, 10.0.0.2/24 for example"},
-         key<&net::ipv4_options::gateway>{"gateway", "default router; without one only the subnet is reached"},
-         key<&net::ipv4_options::dhcp>{"dhcp", "get address, subnet and router from a DHCP server"});
+/// The boot keys of an IPv4 interface, as a group for `os::keys`: `os::network_keys<&options::network>()`, where
+/// `network` is a net::ipv4_options.
+template <auto Member>
+constexpr auto network_keys() noexcept {
+    using net::ipv4_options;
+    return group<Member>(keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
+                              key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"},
+                              key<&ipv4_options::dhcp>{"dhcp", "ask a DHCP server when no address is given"}));
+}
 
 } // namespace mirage::os
