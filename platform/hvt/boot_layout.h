@@ -31,9 +31,9 @@
 #define DESCRIPTOR_USER_CODE 0x00affb00
 #define RFLAGS_RESERVED 2               /* all else clear: IF = 0, IOPL = 0 */
 
-#define TRAP_VECTORS 32
+#define TRAP_VECTORS 22                 /* all that a processor without virtualisation features of its own raises */
 #define TRAP_STUB_SIZE 16
-#define TRAP_ERROR_CODES 0x60227d00     /* vectors that push one: 8, 10-14, 17, 21, 29, 30 */
+#define TRAP_ERROR_CODES 0x227d00       /* vectors that push one: 8, 10-14, 17, 21 */
 #define TRAP_FRAME_SIZE (23 * 8)        /* struct trap_frame */
 #define TRAP_FRAME_ROOM (24 * 8)        /* keeps the stack aligned */
 
