@@ -7,7 +7,7 @@ import os
 
 from interop import MIB, check, ended_well, equal, main
 from testnet import Skip, wait_until
-from testnet.subjects import SERVICES, TAP, WEBSITE
+from testnet.subjects import TRANSFER, TAP, WEBSITE
 
 
 def needs_tap(case):
@@ -20,7 +20,7 @@ def a_transfer_survives_a_device_that_was_down(lab, case):
     """Down in the middle of a transfer, and up again: TCP sends what was lost once more (RFC 9293 section 3.8.1)."""
     case.needs_frames()
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     octets = 20 * MIB
     _, digest = case.stream_file(lab, octets)
     with case.judged(running):

@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 
 from interop import MIB, Skip, ended_well, equal, main
-from testnet.subjects import SERVICES
+from testnet.subjects import TRANSFER
 
 TOTAL = 100 * MIB
 # with 2 % loss one Reno connection carries about 1.22 * MSS / (RTT * sqrt(loss)), RFC 5681 and Mathis et al.:
@@ -35,7 +35,7 @@ def upload(running, path, *options):
 
 def download_of_100_mib(lab, case):
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     _, digest = case.stream_file(lab, TOTAL)
     with case.judged(running):
         equal(download(running, TOTAL), digest, "SHA-256")
@@ -44,7 +44,7 @@ def download_of_100_mib(lab, case):
 
 def upload_of_100_mib(lab, case):
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     path, digest = case.stream_file(lab, TOTAL)
     with case.judged(running):
         equal(upload(running, path), digest, "SHA-256")
@@ -53,7 +53,7 @@ def upload_of_100_mib(lab, case):
 
 def upload_in_chunks(lab, case):
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     path, digest = case.stream_file(lab, MIB + 1)
     with case.judged(running):
         equal(upload(running, path, "-H", "Transfer-Encoding: chunked"), digest, "SHA-256")
@@ -63,7 +63,7 @@ def upload_in_chunks(lab, case):
 def odd_lengths(lab, case):
     """One octet more and less than a segment, a window of segments, and nothing."""
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     with case.judged(running):
         for octets in (1, 1459, 1460, 1461, 1447, 1448, 1449, 65535, 65536, 65537, 1_000_003):
             path, digest = case.stream_file(lab, octets)
@@ -86,7 +86,7 @@ def in_parallel(transfer):
 def download_over_a_bad_cable(lab, case):
     case.needs_frames()
     case.needs("curl")
-    running = case.start(lab, SERVICES, cable=bad_cable(case))
+    running = case.start(lab, TRANSFER, cable=bad_cable(case))
     part = TOTAL // PARALLEL
     _, digest = case.stream_file(lab, part)
     with case.judged(running):
@@ -97,7 +97,7 @@ def download_over_a_bad_cable(lab, case):
 def upload_over_a_bad_cable(lab, case):
     case.needs_frames()
     case.needs("curl")
-    running = case.start(lab, SERVICES, cable=bad_cable(case))
+    running = case.start(lab, TRANSFER, cable=bad_cable(case))
     path, digest = case.stream_file(lab, TOTAL // PARALLEL)
     with case.judged(running):
         equal(set(in_parallel(lambda: upload(running, path))), {digest}, "SHA-256 of all parts")
@@ -108,7 +108,7 @@ def download_through_netem(lab, case):
     """The same with the kernel's own emulator, where it has one."""
     case.needs_frames()
     case.needs("curl")
-    running = case.start(lab, SERVICES)
+    running = case.start(lab, TRANSFER)
     for namespace, device in ((running.client, "eth0"), (running.switch, "port")):
         done = namespace.run("tc", "qdisc", "add", "dev", device, "root", "netem", "limit", 20000, "loss", "2%",
                              "delay", "20ms", "reorder", "1%", check=False)

@@ -44,7 +44,8 @@ class App:
 
 WEBSITE = App("website", "examples/website", ("--port=80",))
 ECHO = App("echo", "examples/echo", port=7)
-SERVICES = App("services", "bench/appliance")
+TRANSFER = App("transfer", "test/interop/appliance")  # a test stream down, a SHA-256 of what goes up
+SERVICES = App("services", "bench/appliance")         # what mirage bench measures beside HTTP
 
 
 @dataclasses.dataclass(frozen=True)

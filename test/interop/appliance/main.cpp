@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#include "transfer.hpp"
+#include <mirage/os/entry.hpp>
+
+MIRAGE_UNIKERNEL(transfer::appliance<mirage::platform::netif<"service">, mirage::platform::clock, mirage::platform::random>)
