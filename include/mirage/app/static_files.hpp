@@ -202,7 +202,7 @@ public:
             return false;
         const representation& r = site_->not_found->identity;
         answer.raw(status::not_found,
-                   {r.type_fields(), "X-Content-Type-Options: nosniff\r\n", r.fields.substr(r.length_at)},
+                   {r.type_fields(), r.fields.substr(r.length_at)},
                    slice::of_static(r.body));
         return true;
     }

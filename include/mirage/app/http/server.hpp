@@ -28,7 +28,7 @@ public:
     /// Where the access log goes; nowhere, as long as this is not called.
     void log_to(octet_sink sink) noexcept { shared_.log = access_log{sink}; }
 
-    /// Accepts connections and serves each in a task of `tasks`, until the listener is closed.
+    /// Accepts connections and serves each in a task of `tasks`, until the listener is closed or cannot listen.
     template <class Listener>
     task<> run(Listener& listener, nursery& tasks) {
         for (;;) {
@@ -36,7 +36,7 @@ public:
                 co_await shared_.vacancy.wait();
             auto accepted = co_await listener.accept();
             if (!accepted) {
-                if (accepted.error() == errc::closed || accepted.error() == errc::cancelled)
+                if (accepted.error() != errc::no_buffers && accepted.error() != errc::would_block)
                     co_return;
                 co_await shared_.loop.sleep_for(std::chrono::milliseconds{10}); // memory is short: it comes back
                 continue;
@@ -49,6 +49,8 @@ public:
     template <async::async_stream Stream>
     task<> serve(Stream stream) {
         connection<Stream> c{shared_, std::move(stream)};
+        if constexpr (requires { c.stream.no_delay(true); })
+            c.stream.no_delay(true); // what can be sent together is sent together already
         const presence here{shared_};
         const limits& limits = shared_.limits;
         bool unread = false; // the peer may have sent what we never looked at
