@@ -85,7 +85,8 @@ class link_end {
     }
 
     static void gather(const transmit_frame& f, std::byte* to) noexcept {
-        std::memcpy(to, f.headers.data(), f.headers.size());
+        if (!f.headers.empty())
+            std::memcpy(to, f.headers.data(), f.headers.size());
         to += f.headers.size();
         for (const slice& s : f.payload) {
             if (!s.empty())
