@@ -9,6 +9,7 @@
 #include "mirage/hvt/netif.hpp"
 #include "mirage/hvt/random.hpp"
 #include "mirage/hvt/wait.hpp"
+#include <optional>
 #include <string_view>
 
 namespace mirage::hvt {
@@ -16,7 +17,7 @@ namespace mirage::hvt {
 /// The Solo5 hvt platform: types of its devices, and the machine itself. One per image, made before the
 /// application.
 class platform {
-    scheduler loop_{this_machine.now()};
+    std::optional<scheduler> loop_; ///< made when asked for: an application that never waits has none in its image
     wait_point wait_point_;
 
 public:
@@ -34,7 +35,11 @@ public:
     platform(const platform&) = delete;
     platform& operator=(const platform&) = delete;
 
-    scheduler& loop() noexcept { return loop_; }
+    scheduler& loop() noexcept {
+        if (!loop_)
+            loop_.emplace(this_machine.now());
+        return *loop_;
+    }
 
     /// The application's arguments, joined by single spaces.
     static std::string_view command_line() noexcept { return this_machine.command_line(); }
