@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs a fuzz target over its corpus, then lets it search for a while from a scratch copy of the corpus.
+
+An input that fails is kept in the findings folder and its path is printed. What the search adds to the corpus is
+thrown away: a seed worth keeping is added by hand, under a name.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument('target', type=pathlib.Path, help='the fuzz target')
+    options.add_argument('corpus', type=pathlib.Path, help='folder of seeds; may be missing')
+    options.add_argument('findings', type=pathlib.Path, help='folder for inputs that fail')
+    options.add_argument('--seconds', type=int, default=10, help='how long to search; 0: corpus only')
+    options.add_argument('--max-len', type=int, default=4096, help='octets of the longest input tried')
+    args = options.parse_args()
+
+    os.nice(5)
+    args.findings.mkdir(parents=True, exist_ok=True)
+    prefix = f'{args.findings.resolve()}/{args.target.name}-'
+    environment = os.environ | {'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
+
+    def fuzz(*arguments):
+        status = subprocess.run([args.target.resolve(), f'-artifact_prefix={prefix}', *arguments],
+                                env=environment).returncode
+        if status != 0:
+            kept = sorted(args.findings.glob(f'{args.target.name}-*'), key=lambda path: path.stat().st_mtime)
+            print(f'{args.target.name}: failed with status {status}')
+            if kept:
+                print(f'the input is kept: {kept[-1].resolve()}')
+            sys.exit(1)
+
+    seeds = sorted(path for path in args.corpus.rglob('*') if path.is_file()) if args.corpus.is_dir() else []
+    with tempfile.TemporaryDirectory(prefix='mirage-fuzz-') as scratch:
+        for seed in seeds:
+            shutil.copy(seed, scratch)
+        if seeds:
+            # As single inputs, each one runs and the first that fails is named in the output.
+            fuzz(*[str(seed) for seed in seeds])
+        if args.seconds > 0:
+            fuzz(f'-max_total_time={args.seconds}', f'-max_len={args.max_len}', '-print_final_stats=1', '-verbosity=0',
+                 scratch)
+    print(f'{args.target.name}: {len(seeds)} seeds, {args.seconds} s, no finding')
+
+
+if __name__ == '__main__':
+    main()
