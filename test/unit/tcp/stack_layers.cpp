@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "two_hosts.hpp"
+#include <array>
+#include <string>
+
+using namespace test;
+
+namespace {
+
+using hosts = two_hosts<>;
+
+/// Puts a frame on the link as a neighbour of `to` would.
+void inject(hosts& net, mirage::octets frame) {
+    REQUIRE(net.link.a().transmit({.headers = {}, .payload = std::array{slice::of_static(frame)}}));
+    (void)net.until([] { return false; }, 1ms);
+}
+
+} // namespace
+
+TEST_CASE("UDP: datagrams both ways, port unreachable, too large (RFC 768, RFC 1122 section 4.1)") {
+    hosts net;
+    std::string heard;
+    auto server = net.server.udp().bind(7);
+    auto client = net.client.udp().bind(0);
+    CHECK(server.status());
+    net.spawn([](auto& from, std::string& text) -> task<> {
+        while (auto d = co_await from.receive()) {
+            text += as_text(d->data.view());
+            (void)from.send_to(d->from, d->data);
+        }
+    }(server, heard));
+    std::string echoed;
+    net.spawn([](auto& from, std::string& text) -> task<> {
+        while (auto d = co_await from.receive())
+            text += as_text(d->data.view());
+    }(client, echoed));
+    CHECK(client.send_to({hosts::server_address, 7}, as_octets("hello")));
+    CHECK(net.until([&] { return echoed == "hello"; }, 1s));
+    CHECK(heard == "hello");
+    CHECK(client.send_to({hosts::server_address, 7}, slice::of_static(std::string_view{})));
+    CHECK(client.send_to({hosts::server_address, 9}, as_octets("nobody")));
+    CHECK(net.until([&] { return net.client.icmp().statistics().errors_received == 1; }, 1s)); // RFC 1122 4.1.3.1
+    static std::array<std::byte, 1473> large{};
+    CHECK(client.send_to({hosts::server_address, 7}, slice::of_static(octets{large})).error() == errc::too_large);
+    CHECK(client.send_to({ipv4_address{192, 0, 2, 9}, 7}, as_octets("x")).error() == errc::unreachable);
+    auto again = net.server.udp().bind(7);
+    CHECK(again.status().error() == errc::in_use);
+}
+
+TEST_CASE("frames that are none of ours, or broken, are counted and dropped") {
+    hosts net;
+    static constexpr std::array<std::byte, 60> nothing{};
+    inject(net, octets{nothing}.first(5));
+    CHECK(net.server.statistics().malformed == 1);
+    inject(net, nothing);
+    CHECK(net.server.statistics().malformed + net.server.statistics().not_for_us == 2);
+}
+
+TEST_CASE("an unreachable error comes at a bounded rate (RFC 1812 section 4.3.2.8)") {
+    hosts net;
+    auto client = net.client.udp().bind(0);
+    CHECK(client.send_to({hosts::server_address, 9}, as_octets("x"))); // resolves the neighbour
+    (void)net.until([] { return false; }, 1s);
+    for (int i = 0; i < 200; ++i) {
+        CHECK(client.send_to({hosts::server_address, 9}, as_octets("x")));
+        (void)net.sim.settle();
+    }
+    CHECK(net.server.icmp().statistics().errors_sent <= 30);
+    CHECK(net.server.icmp().statistics().errors_suppressed >= 170);
+}
+
+TEST_CASE("a device that checks and segments is given its part, and the text is the same") {
+    two_hosts<memory::all_offloads> net;
+    static const std::string text = [] {
+        std::string s;
+        for (int i = 0; i < 400'000; ++i)
+            s += static_cast<char>('a' + i * 31 % 26);
+        return s;
+    }();
+    std::string got;
+    bool done = false;
+    net.spawn([](auto& n, std::string& to, bool& end) -> task<> {
+        auto listener = n.server.tcp().listen(80);
+        auto s = co_await listener.accept();
+        while (auto part = co_await s->async_receive())
+            to += as_text(part->view());
+        end = true;
+    }(net, got, done));
+    net.spawn([](auto& n) -> task<> {
+        auto s = co_await n.client.tcp().connect({ipv4_address{10, 0, 0, 2}, 80});
+        auto whole = slice::of_static(text);
+        (void)co_await s->async_send(whole);
+    }(net));
+    CHECK(net.until([&] { return done; }, 10s));
+    CHECK(got == text);
+    CHECK(net.link.a().counters().transmitted < 60); // 277 segments of 1448 octets
+}
