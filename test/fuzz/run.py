@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 
 def main():
@@ -29,25 +30,29 @@ def main():
     environment = os.environ | {'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1'}
 
     def fuzz(*arguments):
-        status = subprocess.run([args.target.resolve(), f'-artifact_prefix={prefix}', *arguments],
-                                env=environment).returncode
-        if status != 0:
-            kept = sorted(args.findings.glob(f'{args.target.name}-*'), key=lambda path: path.stat().st_mtime)
-            print(f'{args.target.name}: failed with status {status}')
-            if kept:
-                print(f'the input is kept: {kept[-1].resolve()}')
-            sys.exit(1)
+        return subprocess.run([args.target.resolve(), f'-artifact_prefix={prefix}', *arguments],
+                              env=environment).returncode
+
+    def failed(status, kept):
+        print(f'{args.target.name}: failed with status {status}')
+        print(f'the input is kept: {kept}')
+        sys.exit(1)
 
     seeds = sorted(path for path in args.corpus.rglob('*') if path.is_file()) if args.corpus.is_dir() else []
     with tempfile.TemporaryDirectory(prefix='mirage-fuzz-') as scratch:
         for seed in seeds:
             shutil.copy(seed, scratch)
-        if seeds:
-            # As single inputs, each one runs and the first that fails is named in the output.
-            fuzz(*[str(seed) for seed in seeds])
+        # Given as files, seeds are only run, and a failure leaves nothing behind: look for the culprit.
+        if seeds and (status := fuzz(*seeds)) != 0:
+            failed(status, next((seed.resolve() for seed in seeds if fuzz(seed) != 0), 'none fails alone'))
         if args.seconds > 0:
-            fuzz(f'-max_total_time={args.seconds}', f'-max_len={args.max_len}', '-print_final_stats=1', '-verbosity=0',
-                 scratch)
+            started = time.time() - 1
+            status = fuzz(f'-max_total_time={args.seconds}', f'-max_len={args.max_len}', '-print_final_stats=1',
+                          '-verbosity=0', scratch)
+            if status != 0:
+                kept = [str(path.resolve()) for path in args.findings.glob(f'{args.target.name}-*')
+                        if path.stat().st_mtime >= started]
+                failed(status, ', '.join(kept) or 'no, the target ended by itself')
     print(f'{args.target.name}: {len(seeds)} seeds, {args.seconds} s, no finding')
 
 
