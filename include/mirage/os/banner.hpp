@@ -13,7 +13,7 @@ namespace detail {
 
 /// ", service 02:00:00:00:00:01 mtu 1500" or ", disk 2048 x 512 octets"; nothing for devices without a name.
 template <class Device>
-void describe(line_builder& out, const Device& device) noexcept {
+[[gnu::cold]] void describe(line_builder& out, const Device& device) noexcept {
     if constexpr (netif<Device>)
         out << "\n  " << Device::name << ": " << device.mac() << ", mtu " << device.mtu()
             << (device.offloads().tso_size != 0 ? ", segmentation offload" : "");
@@ -27,8 +27,8 @@ void describe(line_builder& out, const Device& device) noexcept {
 /// Says what runs where, and how long it took to get here: one line, and one more for each interface and disk as
 /// far as they fit (the first three).
 template <class Clock, class Devices>
-void print_banner(std::string_view name, std::string_view platform, const Clock& clock, const Devices& devices,
-                  octet_sink out) noexcept {
+[[gnu::cold]] void print_banner(std::string_view name, std::string_view platform, const Clock& clock,
+                                const Devices& devices, octet_sink out) noexcept {
     line<400> l;
     l << name << " on mirage " << version << ", " << platform;
     unsigned shown = 0;
@@ -38,7 +38,9 @@ void print_banner(std::string_view name, std::string_view platform, const Clock&
             if (shown++ < 3)
                 detail::describe(l, device);
     });
-    l << (shown == 0 ? ", up in " : "\n  up in ") << duration{clock.now().time_since_epoch()} << '\n';
+    const auto us = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()) / 1000;
+    l << (shown == 0 ? ", up in " : "\n  up in ");
+    l.digits(us / 1000).put('.').digits(us % 1000, 10, 3).put(" ms\n");
     out.write(as_octets(l.view()));
 }
 

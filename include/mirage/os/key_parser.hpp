@@ -61,13 +61,14 @@ public:
 
 } // namespace detail
 
-/// Reads `--NAME=VALUE` words, separated by spaces, into an application's options. Allocates nothing.
+/// Reads `--NAME=VALUE` words, separated by spaces, into an application's options. Allocates nothing. All of it runs
+/// once: "cold" has the compiler make it small rather than fast.
 class key_parser {
     std::string_view program_, summary_;
     std::span<const key_entry> keys_;
     octet_sink out_;
 
-    parsed unknown(std::string_view name) const noexcept {
+    [[gnu::cold]] parsed unknown(std::string_view name) const noexcept {
         const key_entry* nearest = nullptr;
         unsigned least = static_cast<unsigned>(name.size()) / 3 + 2;
         for (const key_entry& k : keys_)
@@ -83,7 +84,8 @@ class key_parser {
         return parsed::failed;
     }
 
-    parsed set(const key_entry& k, bool has_value, std::string_view value, void* options) const noexcept {
+    [[gnu::cold]] parsed set(const key_entry& k, bool has_value, std::string_view value,
+                             void* options) const noexcept {
         if (has_value || k.flag)
             if (k.set(k, options, has_value ? value : std::string_view{"true"}))
                 return parsed::run;
@@ -97,7 +99,7 @@ class key_parser {
         return parsed::failed;
     }
 
-    parsed help(const void* defaults) const noexcept {
+    [[gnu::cold]] parsed help(const void* defaults) const noexcept {
         {
             detail::console_line l{out_};
             l << program_;
@@ -117,7 +119,7 @@ class key_parser {
         return parsed::help;
     }
 
-    parsed word(std::string_view text, void* options, const void* defaults) const noexcept {
+    [[gnu::cold]] parsed word(std::string_view text, void* options, const void* defaults) const noexcept {
         if (!text.starts_with("--")) {
             detail::console_line{out_} << program_ << ": '" << text.substr(0, 80)
                                        << "' is not a boot key; they look like --NAME=VALUE, --help lists them";
@@ -142,7 +144,7 @@ public:
 
     /// Reads all of `command_line`; of a key that is there twice, the last counts. Stops at the first error.
     /// Text values borrow from `command_line`. `options` and `defaults` are what the table was made for.
-    parsed parse(std::string_view command_line, void* options, const void* defaults) const noexcept {
+    [[gnu::cold]] parsed parse(std::string_view command_line, void* options, const void* defaults) const noexcept {
         while (!command_line.empty()) {
             const auto space = std::min(command_line.find(' '), command_line.size());
             const auto text = command_line.substr(0, space);
@@ -157,7 +159,8 @@ public:
 };
 
 /// For an application without keys: every word is wrong, only --help is not.
-inline parsed expect_no_keys(std::string_view program, std::string_view command_line, octet_sink out) noexcept {
+[[gnu::cold]] inline parsed expect_no_keys(std::string_view program, std::string_view command_line,
+                                           octet_sink out) noexcept {
     while (command_line.starts_with(' '))
         command_line.remove_prefix(1);
     if (command_line.empty())
