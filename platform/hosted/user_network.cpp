@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "mirage/hosted/user_network.hpp"
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <libslirp.h>
+#include <list>
+#include <optional>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+namespace mirage::hosted {
+
+namespace {
+
+constexpr std::string_view syntax = "expected user[,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]..., for example "
+                                    "user,hostfwd=tcp:127.0.0.1:8080-:80";
+
+std::unexpected<std::string> wrong(std::string_view what) {
+    return std::unexpected(std::string{what} + ": " + std::string{syntax});
+}
+
+/// "[ADDRESS]:PORT"
+bool parse_endpoint(std::string_view text, in_addr& address, std::uint16_t& port) {
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos)
+        return false;
+    if (colon > 0 && inet_pton(AF_INET, std::string{text.substr(0, colon)}.c_str(), &address) != 1)
+        return false;
+    const auto digits = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    return error == std::errc{} && end == digits.data() + digits.size() && port != 0;
+}
+
+std::string text_of(in_addr address) {
+    char text[INET_ADDRSTRLEN];
+    return inet_ntop(AF_INET, &address, text, sizeof text);
+}
+
+/// The network, in its own process: libslirp between the cable and the sockets of this machine.
+class network {
+    int cable_;
+    Slirp* slirp_ = nullptr;
+    std::vector<pollfd> polled_;
+
+    struct slirp_timer {
+        SlirpTimerCb callback;
+        void* argument;
+        std::int64_t due = -1; // milliseconds
+    };
+    std::list<slirp_timer> timers_;
+
+    static std::int64_t now_ns(void*) {
+        timespec t{};
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+    }
+    static ssize_t send(const void* frame, std::size_t size, void* self) {
+        // A guest that does not empty its cable loses frames, as on any network.
+        const auto n = ::write(static_cast<network*>(self)->cable_, frame, size);
+        return n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? static_cast<ssize_t>(size) : n;
+    }
+    static void guest_error(const char*, void*) {}
+    static void* timer_new(SlirpTimerCb callback, void* argument, void* self) {
+        return &static_cast<network*>(self)->timers_.emplace_back(callback, argument);
+    }
+    static void timer_free(void* timer, void* self) {
+        static_cast<network*>(self)->timers_.remove_if([timer](const slirp_timer& t) { return &t == timer; });
+    }
+    static void timer_mod(void* timer, std::int64_t due, void*) { static_cast<slirp_timer*>(timer)->due = due; }
+    static void ignore_fd(int, void*) {}
+    static void notify(void*) {}
+
+    static int add_poll(int fd, int events, void* self) {
+        short wanted = 0;
+        wanted = static_cast<short>(wanted | ((events & SLIRP_POLL_IN) != 0 ? POLLIN : 0));
+        wanted = static_cast<short>(wanted | ((events & SLIRP_POLL_OUT) != 0 ? POLLOUT : 0));
+        wanted = static_cast<short>(wanted | ((events & SLIRP_POLL_PRI) != 0 ? POLLPRI : 0));
+        auto& polled = static_cast<network*>(self)->polled_;
+        polled.push_back({fd, wanted, 0});
+        return static_cast<int>(polled.size()) - 1;
+    }
+    static int poll_result(int index, void* self) {
+        const short seen = static_cast<network*>(self)->polled_[static_cast<std::size_t>(index)].revents;
+        return ((seen & POLLIN) != 0 ? SLIRP_POLL_IN : 0) | ((seen & POLLOUT) != 0 ? SLIRP_POLL_OUT : 0)
+               | ((seen & POLLPRI) != 0 ? SLIRP_POLL_PRI : 0) | ((seen & POLLERR) != 0 ? SLIRP_POLL_ERR : 0)
+               | ((seen & POLLHUP) != 0 ? SLIRP_POLL_HUP : 0);
+    }
+
+    static in_addr ten(std::uint8_t last) { return {htonl(0x0a000200u | last)}; }
+
+public:
+    explicit network(int cable) : cable_{cable} {}
+
+    /// Nothing, or why it cannot be.
+    std::optional<std::string> open(const std::vector<port_forward>& forwards) {
+        static constexpr SlirpCb callbacks{.send_packet = send,
+                                           .guest_error = guest_error,
+                                           .clock_get_ns = now_ns,
+                                           .timer_new = timer_new,
+                                           .timer_free = timer_free,
+                                           .timer_mod = timer_mod,
+                                           .register_poll_fd = ignore_fd,
+                                           .unregister_poll_fd = ignore_fd,
+                                           .notify = notify,
+                                           .init_completed = nullptr,
+                                           .timer_new_opaque = nullptr};
+        SlirpConfig config{};
+        config.version = 1;
+        config.in_enabled = true;
+        config.vnetwork = ten(0);
+        config.vnetmask = {htonl(0xffffff00u)};
+        config.vhost = ten(2);
+        config.vdhcp_start = ten(15);
+        config.vnameserver = ten(3);
+        config.if_mtu = config.if_mru = user_network::mtu;
+        slirp_ = slirp_new(&config, &callbacks, this);
+        if (slirp_ == nullptr)
+            return "libslirp could not be started";
+        for (const port_forward& f : forwards)
+            if (slirp_add_hostfwd(slirp_, f.udp ? 1 : 0, f.host_address, f.host_port, f.guest_address, f.guest_port) != 0) {
+                const std::string where = text_of(f.host_address) + ":" + std::to_string(f.host_port);
+                const int error = errno;
+                return "cannot listen on " + where + ": " + std::strerror(error)
+                       + (error == EADDRINUSE ? "; choose another port, or end the program that has it (ss -ltnp)" : "");
+            }
+        return {};
+    }
+
+    void run() {
+        std::array<std::byte, 65'536> frame;
+        for (;;) {
+            polled_.assign(1, {cable_, POLLIN, 0});
+            std::uint32_t wait = 1000;
+            slirp_pollfds_fill(slirp_, &wait, add_poll, this);
+            const std::int64_t now = now_ns(nullptr) / 1'000'000;
+            for (const slirp_timer& t : timers_)
+                if (t.due >= 0)
+                    wait = static_cast<std::uint32_t>(std::clamp<std::int64_t>(t.due - now, 0, wait));
+            const int ready = ::poll(polled_.data(), polled_.size(), static_cast<int>(wait));
+            slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, poll_result, this);
+            if (ready > 0 && polled_[0].revents != 0) {
+                for (int burst = 0; burst < 64; ++burst) {
+                    const auto n = ::read(cable_, frame.data(), frame.size());
+                    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                        return; // the other end is gone
+                    if (n < 0)
+                        break;
+                    slirp_input(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()), static_cast<int>(n));
+                }
+            }
+            const std::int64_t later = now_ns(nullptr) / 1'000'000;
+            for (auto t = timers_.begin(); t != timers_.end();) {
+                slirp_timer& timer = *t++; // its callback may remove it
+                if (timer.due >= 0 && timer.due <= later) {
+                    timer.due = -1;
+                    timer.callback(timer.argument);
+                }
+            }
+        }
+    }
+};
+
+} // namespace
+
+std::expected<user_network, std::string> user_network::parse(std::string_view text) {
+    user_network net;
+    if (!text.starts_with("user"))
+        return wrong("not a user network");
+    text.remove_prefix(4);
+    while (!text.empty()) {
+        if (!text.starts_with(","))
+            return wrong("'" + std::string{text} + "' is not an option of user networking");
+        text.remove_prefix(1);
+        auto option = text.substr(0, text.find(','));
+        text.remove_prefix(option.size());
+        const std::string whole{option};
+        if (!option.starts_with("hostfwd="))
+            return wrong("'" + whole + "' is not an option of user networking");
+        option.remove_prefix(8);
+        port_forward f;
+        if (option.starts_with("udp:"))
+            f.udp = true;
+        else if (!option.starts_with("tcp:"))
+            return wrong("'" + whole + "' names neither tcp nor udp");
+        option.remove_prefix(4);
+        const auto dash = option.find('-');
+        f.guest_address = {htonl(0x0a00020f)};
+        if (dash == std::string_view::npos || !parse_endpoint(option.substr(0, dash), f.host_address, f.host_port)
+            || !parse_endpoint(option.substr(dash + 1), f.guest_address, f.guest_port))
+            return wrong("'" + whole + "' is not well-formed");
+        net.forwards.push_back(f);
+    }
+    return net;
+}
+
+std::expected<unique_fd, std::string> user_network::start() const {
+    int cable[2], report[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, cable) != 0)
+        return std::unexpected(std::string{"user networking: socketpair: "} + std::strerror(errno));
+    unique_fd ours{cable[0]}, theirs{cable[1]};
+    const int room = 1 << 20; // about as many frames as a TAP interface queues
+    for (const int fd : cable) {
+        (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+        (void)::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    }
+    if (::pipe2(report, O_CLOEXEC) != 0)
+        return std::unexpected(std::string{"user networking: pipe: "} + std::strerror(errno));
+    unique_fd hear{report[0]}, tell{report[1]};
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child < 0)
+        return std::unexpected(std::string{"user networking: fork: "} + std::strerror(errno));
+    if (child == 0) {
+        ours = {};
+        hear = {};
+        (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        (void)::prctl(PR_SET_NAME, "mirage-usernet");
+        // Ctrl-C is for the parent: it closes the cable in its own time, and that ends this.
+        (void)::signal(SIGINT, SIG_IGN);
+        (void)::signal(SIGPIPE, SIG_IGN);
+        network net{theirs.get()};
+        if (::getppid() != parent)
+            ::_exit(0);
+        if (const auto problem = net.open(forwards)) {
+            (void)!::write(tell.get(), problem->data(), problem->size());
+            ::_exit(1);
+        }
+        tell = {};
+        net.run();
+        ::_exit(0);
+    }
+    tell = {};
+    std::string problem;
+    char part[256];
+    for (;;) { // ends when the child has closed its end: it is ready, or it has said why not
+        const auto n = ::read(hear.get(), part, sizeof part);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        problem.append(part, static_cast<std::size_t>(n));
+    }
+    if (!problem.empty())
+        return std::unexpected(problem);
+    return ours;
+}
+
+} // namespace mirage::hosted
