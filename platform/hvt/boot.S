@@ -359,6 +359,7 @@ last_words_stack:
 trap_frame:
         .zero   TRAP_FRAME_SIZE
 trap_stack_end:
+        .globl  gdt
 gdt:    .zero   GDT_SIZE
         .balign PAGE_SIZE
 gdt_end:

@@ -52,7 +52,7 @@ public:
 };
 
 /// The names of the exceptions, one text after the other in the order of their vectors.
-constexpr std::string_view vector_names = "division error\0debug exception\0NMI\0breakpoint\0overflow\0"
+constexpr char vector_names[] = "division error\0debug exception\0NMI\0breakpoint\0overflow\0"
                                           "bound exceeded\0invalid opcode\0no FPU\0double fault\0exception 9\0"
                                           "invalid TSS\0segment not present\0stack fault\0"
                                           "general protection fault\0page fault\0exception 15\0x87 error\0"
@@ -60,10 +60,10 @@ constexpr std::string_view vector_names = "division error\0debug exception\0NMI\
                                           "control protection fault";
 
 std::string_view vector_name(std::uint64_t vector) noexcept {
-    std::size_t from = 0;
+    const char* name = vector_names;
     for (; vector > 0; --vector)
-        from = vector_names.find('\0', from) + 1;
-    return vector_names.data() + from;
+        name += std::string_view{name}.size() + 1;
+    return name;
 }
 
 std::string_view region_name(std::uint64_t address) noexcept {
@@ -92,6 +92,22 @@ void explain_page_fault(report_text& out, const abi::trap_registers& at) noexcep
 }
 
 bool is_code(std::uint64_t address) noexcept { return address >= IMAGE_BASE && address < address_of(text_end); }
+
+/// Whether a call instruction ends at `address`: direct, or through a register or a short address.
+bool follows_call(std::uint64_t address) noexcept {
+    if (!is_code(address) || address < IMAGE_BASE + 8)
+        return false;
+    const auto* const at = reinterpret_cast<const unsigned char*>(address);
+    constexpr unsigned char reg = 0x38, call = 0x10;
+    return at[-5] == 0xe8 || (at[-2] == 0xff && (at[-1] & reg) == call) || (at[-3] == 0xff && (at[-2] & reg) == call);
+}
+
+/// A function that calls nothing may have no frame: then its return address is what rsp points to.
+void look_below_frames(abi::fault_report& report, std::uint64_t stack) noexcept {
+    const bool on_stack = stack >= address_of(main_stack) && stack < address_of(main_stack_end) && stack % 8 == 0;
+    if (on_stack && follows_call(*reinterpret_cast<const std::uint64_t*>(stack)))
+        report.frames[report.depth++] = *reinterpret_cast<const std::uint64_t*>(stack);
+}
 
 /// Return addresses along the chain of frame pointers, as long as it leads up the main stack.
 [[gnu::noinline]] void walk(abi::fault_report& report, std::uint64_t frame) noexcept {
@@ -138,6 +154,7 @@ void mirage_hvt_fault(const trap_frame& frame) noexcept {
     std::ranges::copy(frame.general, last_report.general);
     constexpr std::size_t rbp = 8;
     last_report.frames[last_report.depth++] = at.rip;
+    look_below_frames(last_report, at.rsp);
     walk(last_report, frame.general[rbp]);
 
     report_text out;
