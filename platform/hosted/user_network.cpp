@@ -2,6 +2,7 @@
 #include "mirage/hosted/user_network.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
