@@ -138,6 +138,12 @@ TEST_CASE("a packet quoted in an ICMP error is cut, yet read (RFC 792)") {
     CHECK(ipv4_view::parse(quote).error() == errc::truncated);
     CHECK(ipv4_view::parse_quote(octets{quote}.first(27)).error() == errc::truncated);
 
+    SUBCASE("what the quoted packet does not say it has is left out") {
+        quote[3] = std::byte{28}; // of a quote of 32 octets
+        std::array<std::byte, 32> longer{};
+        std::ranges::copy(quote, longer.begin());
+        CHECK(ipv4_view::parse_quote(longer)->payload().size() == 8);
+    }
     SUBCASE("its checksum does not matter") {
         quote[8] = std::byte{1};
         CHECK(ipv4_view::parse_quote(quote).has_value());

@@ -139,6 +139,21 @@ TEST_CASE("octets of any kind are some list of options, and the walk ends (RFC 9
     }
 }
 
+TEST_CASE("no more than four SACK blocks are kept, of one option or of several") {
+    std::array<std::byte, 44> list{}; // longer than any header can hold
+    list[0] = std::byte{5};
+    list[1] = std::byte{42};
+    CHECK(tcp_options::parse(list).sack_count == 4);
+    list[1] = std::byte{26};
+    list[26] = std::byte{5};
+    list[27] = std::byte{18};
+    list[35] = std::byte{7};
+    const auto found = tcp_options::parse(list);
+    CHECK(found.sack_count == 4);
+    CHECK(found.sack[3] == sack_block{0, 7});
+    CHECK_FALSE(found.malformed);
+}
+
 TEST_CASE("a device that completes the checksum finds the pseudo header's sum") {
     auto segment = golden_plain;
     plain.emit_for_offload(segment, pseudo(35));
