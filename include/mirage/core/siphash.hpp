@@ -18,8 +18,8 @@ struct siphash_key {
 
 namespace siphash_detail {
 
-/// The four words of state and the rounds over them (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
-/// section 2).
+/// The four words of state and the rounds over them (Aumasson and Bernstein, "SipHash: a fast short-input
+/// PRF", section 2).
 class state {
     std::uint64_t v0_, v1_, v2_, v3_;
 
@@ -62,8 +62,8 @@ constexpr std::uint64_t little_endian(std::uint64_t word) noexcept {
 } // namespace siphash_detail
 
 /// SipHash-2-4 of `message`: a keyed 64-bit pseudo-random function. Whoever does not know `key` can neither
-/// predict a value nor find two messages that share one. Serves hash tables and RFC 6528 section 3; it is not a
-/// general cryptographic hash.
+/// predict a value nor find two messages that share one. Serves hash tables and RFC 6528 section 3; it is not
+/// a general cryptographic hash.
 constexpr std::uint64_t siphash(const siphash_key& key, octets message) noexcept {
     siphash_detail::state state{key};
     const std::size_t whole = message.size() / 8 * 8;
@@ -79,8 +79,8 @@ constexpr std::uint64_t siphash(const siphash_key& key, octets message) noexcept
     return state.finish();
 }
 
-/// SipHash-2-4 of the concatenated little-endian octets of `words`: the same value as the overload above, without
-/// a trip through memory. What a connection table wants.
+/// SipHash-2-4 of the concatenated little-endian octets of `words`: the same value as the overload above,
+/// without a trip through memory. What a connection table wants.
 template <std::same_as<std::uint64_t>... Words>
 constexpr std::uint64_t siphash(const siphash_key& key, Words... words) noexcept {
     siphash_detail::state state{key};

@@ -22,14 +22,14 @@ struct conflict_step {
 
 /// The constants of RFC 5227 section 1.1.
 struct conflict_timing {
-    duration probe_wait = std::chrono::seconds{1};      ///< before the first probe, at most
+    duration probe_wait = std::chrono::seconds{1}; ///< before the first probe, at most
     unsigned probes = 3;
-    duration probe_min = std::chrono::seconds{1};       ///< between probes
+    duration probe_min = std::chrono::seconds{1}; ///< between probes
     duration probe_max = std::chrono::seconds{2};
-    duration announce_wait = std::chrono::seconds{2};   ///< after the last probe
+    duration announce_wait = std::chrono::seconds{2}; ///< after the last probe
     unsigned announcements = 2;
     duration announce_interval = std::chrono::seconds{2};
-    unsigned max_conflicts = 10;                        ///< then slowly
+    unsigned max_conflicts = 10; ///< then slowly
     duration rate_limit_interval = std::chrono::seconds{60};
     duration defend_interval = std::chrono::seconds{10};
 };
@@ -40,13 +40,15 @@ enum class defence : std::uint8_t {
     persist, ///< (c): defend it at most once in defend_interval, and never give it up: what a person has set
 };
 
-/// Sees to it that an address is used by one host only: probes before use, announces, defends. RFC 5227. Pure.
+/// Sees to it that an address is used by one host only: probes before use, announces, defends. RFC 5227.
+/// Pure.
 class address_conflict {
 public:
     explicit address_conflict(mac_address own, const conflict_timing& timing = {}) noexcept
         : own_{own}, timing_{timing} {}
 
-    /// Begins to probe for `address`: the step that says `claimed` comes within about 7 s, unless `lost` does.
+    /// Begins to probe for `address`: the step that says `claimed` comes within about 7 s, unless `lost`
+    /// does.
     template <random_source Random>
     void claim(ipv4_address address, defence policy, instant now, Random& random) noexcept {
         begin(phase::probing, address, policy);
@@ -56,8 +58,8 @@ public:
         deadline_ = now + wait;
     }
 
-    /// Uses `address` at once: announces and defends it without probing, which RFC 5227 section 2.1 would have
-    /// first. For an address that a person gave to an appliance whose boot must not take 7 s.
+    /// Uses `address` at once: announces and defends it without probing, which RFC 5227 section 2.1 would
+    /// have first. For an address that a person gave to an appliance whose boot must not take 7 s.
     void use(ipv4_address address, defence policy, instant now) noexcept {
         begin(phase::announcing, address, policy);
         deadline_ = now;
@@ -81,9 +83,10 @@ public:
         switch (phase_) {
         case phase::probing: // RFC 5227 section 2.1.1
             step.send = wire::arp_packet::probe(own_, address_);
-            deadline_ = now + (++sent_ == timing_.probes
-                                   ? timing_.announce_wait
-                                   : timing_.probe_min + up_to(timing_.probe_max - timing_.probe_min, random));
+            deadline_ = now
+                        + (++sent_ == timing_.probes
+                               ? timing_.announce_wait
+                               : timing_.probe_min + up_to(timing_.probe_max - timing_.probe_min, random));
             break;
         case phase::announcing: // RFC 5227 section 2.3
             step.send = wire::arp_packet::announcement(own_, address_);
@@ -91,8 +94,7 @@ public:
                 phase_ = phase::in_use;
             deadline_ = phase_ == phase::in_use ? never : now + timing_.announce_interval;
             break;
-        default:
-            deadline_ = never;
+        default: deadline_ = never;
         }
         return step;
     }

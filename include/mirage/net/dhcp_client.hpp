@@ -15,8 +15,8 @@ enum class dhcp_state : std::uint8_t {
     requesting, ///< DHCPREQUEST for an offer sent
     rebooting,  ///< DHCPREQUEST for an address of old sent
     bound,
-    renewing,   ///< after T1: asks the server of the lease, by unicast
-    rebinding,  ///< after T2: asks any server, by broadcast
+    renewing,  ///< after T1: asks the server of the lease, by unicast
+    rebinding, ///< after T2: asks any server, by broadcast
 };
 
 /// What has become of the lease in a step.
@@ -43,22 +43,23 @@ struct dhcp_step {
 /// Who asks.
 struct dhcp_identity {
     mac_address hardware{};
-    std::uint32_t iaid = 0;        ///< tells this host's interfaces apart, the same after every boot (RFC 4361)
-    std::string_view host_name{};  ///< static text, or empty
-    bool broadcast = false;        ///< ask for answers by broadcast (RFC 2131 section 4.1)
+    std::uint32_t iaid = 0; ///< tells this host's interfaces apart, the same after every boot (RFC 4361)
+    std::string_view host_name{}; ///< static text, or empty
+    bool broadcast = false;       ///< ask for answers by broadcast (RFC 2131 section 4.1)
 };
 
-/// A DHCPv4 client: RFC 2131 with the identifier of RFC 4361. Pure: time and randomness come in, messages go out.
+/// A DHCPv4 client: RFC 2131 with the identifier of RFC 4361. Pure: time and randomness come in, messages go
+/// out.
 ///
-/// Takes the first offer that it can use. At start it asks at once, where RFC 2131 section 4.4.1 would have it
-/// wait for 1 to 10 s: an appliance is useless until it has an address. It does wait after a refusal.
+/// Takes the first offer that it can use. At start it asks at once, where RFC 2131 section 4.4.1 would have
+/// it wait for 1 to 10 s: an appliance is useless until it has an address. It does wait after a refusal.
 class dhcp_client {
 public:
     static constexpr unsigned max_requests = 4; ///< RFC 2131 section 3.1 step 5: 60 s in all
     static constexpr unsigned max_reboots = 2;
-    static constexpr duration first_backoff = std::chrono::seconds{4};  ///< RFC 2131 section 4.1
-    static constexpr duration last_backoff = std::chrono::seconds{64};  ///< RFC 2131 section 4.1
-    static constexpr duration renewal_interval = std::chrono::seconds{60}; ///< at least; RFC 2131 section 4.4.5
+    static constexpr duration first_backoff = std::chrono::seconds{4}; ///< RFC 2131 section 4.1
+    static constexpr duration last_backoff = std::chrono::seconds{64}; ///< RFC 2131 section 4.1
+    static constexpr duration renewal_interval = std::chrono::seconds{60}; ///< at least; section 4.4.5
     static constexpr duration decline_wait = std::chrono::seconds{10}; ///< RFC 2131 section 3.1 step 5
 
     explicit dhcp_client(const dhcp_identity& identity) noexcept : identity_{identity} {}
@@ -81,14 +82,9 @@ public:
         if (lease_ && now >= lease_->expires_at)
             return lose(now, random); // also after a long sleep
         switch (state_) {
-        case dhcp_state::stopped:
-            deadline_ = never;
-            return {};
-        case dhcp_state::init:
-            enter(dhcp_state::selecting, now, random);
-            break;
-        case dhcp_state::selecting:
-            break;
+        case dhcp_state::stopped: deadline_ = never; return {};
+        case dhcp_state::init: enter(dhcp_state::selecting, now, random); break;
+        case dhcp_state::selecting: break;
         case dhcp_state::requesting:
             if (attempts_ >= max_requests)
                 return lose(now, random);
@@ -164,19 +160,19 @@ public:
     const dhcp_lease* lease() const noexcept { return lease_ ? &*lease_ : nullptr; }
 
 private:
-    static constexpr std::array parameters{
-        wire::dhcp_option::subnet_mask,   wire::dhcp_option::routers,    wire::dhcp_option::dns_servers,
-        wire::dhcp_option::interface_mtu, wire::dhcp_option::lease_time, wire::dhcp_option::renewal_time,
-        wire::dhcp_option::rebinding_time};
+    static constexpr std::array parameters{wire::dhcp_option::subnet_mask,   wire::dhcp_option::routers,
+                                           wire::dhcp_option::dns_servers,   wire::dhcp_option::interface_mtu,
+                                           wire::dhcp_option::lease_time,    wire::dhcp_option::renewal_time,
+                                           wire::dhcp_option::rebinding_time};
 
     dhcp_identity identity_;
     dhcp_state state_ = dhcp_state::stopped;
-    unsigned attempts_ = 0;          // messages sent in this state
-    std::uint32_t transaction_ = 0;  // xid
-    instant began_{};                // of the acquisition or renewal, for secs
-    instant requested_at_{};         // from when a lease counts
+    unsigned attempts_ = 0;         // messages sent in this state
+    std::uint32_t transaction_ = 0; // xid
+    instant began_{};               // of the acquisition or renewal, for secs
+    instant requested_at_{};        // from when a lease counts
     instant deadline_ = never;
-    ipv4_address requested_{}, server_{}; // the offer that was chosen
+    ipv4_address requested_{}, server_{};  // the offer that was chosen
     std::uint16_t discovered_seconds_ = 0; // secs of the last discover
     std::optional<dhcp_lease> lease_{};
 
@@ -197,7 +193,7 @@ private:
         enter(dhcp_state::init, now, random);
         // RFC 2131 section 4.4.1: 1 to 10 s, so that a segment does not ask with one voice
         deadline_ = now + std::chrono::seconds{1}
-                  + std::chrono::milliseconds{random_integer<std::uint32_t>(random) % 9000};
+                    + std::chrono::milliseconds{random_integer<std::uint32_t>(random) % 9000};
         return {.event = had ? dhcp_event::lost : dhcp_event::none};
     }
 
@@ -213,7 +209,8 @@ private:
                 .parameters = parameters};
     }
 
-    /// Sends what the state asks for, as RFC 2131 section 4.3.6, table 4 has it, and sets the time to repeat it.
+    /// Sends what the state asks for, as RFC 2131 section 4.3.6, table 4 has it, and sets the time to repeat
+    /// it.
     template <random_source Random>
     dhcp_step transmit(instant now, Random& random) noexcept {
         const bool extends = state_ == dhcp_state::renewing || state_ == dhcp_state::rebinding;
@@ -222,7 +219,8 @@ private:
         if (extends || attempts_ == 0)
             requested_at_ = now;
         const bool discovers = state_ == dhcp_state::selecting;
-        dhcp_send send{.message = message(discovers ? wire::dhcp_type::discover : wire::dhcp_type::request, now),
+        dhcp_send send{.message =
+                           message(discovers ? wire::dhcp_type::discover : wire::dhcp_type::request, now),
                        .destination = ipv4_address::broadcast()};
         if (extends) {
             send.source = send.message.client_address = lease_->own.address;
@@ -250,7 +248,8 @@ private:
     template <random_source Random>
     duration backoff(Random& random) const noexcept {
         const duration about = std::min(last_backoff, first_backoff * (1 << std::min(attempts_, 4u)));
-        return about + std::chrono::milliseconds{random_integer<std::uint32_t>(random) % 2001} - std::chrono::seconds{1};
+        return about + std::chrono::milliseconds{random_integer<std::uint32_t>(random) % 2001}
+               - std::chrono::seconds{1};
     }
 
     template <random_source Random>
@@ -298,8 +297,7 @@ private:
             if (!server) // RFC 2131 section 4.3.2, table 3: a server must say who it is
                 return {};
             break;
-        default:
-            return {};
+        default: return {};
         }
         return lose(now, random);
     }

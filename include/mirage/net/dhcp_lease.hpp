@@ -16,28 +16,31 @@ struct dhcp_lease {
     /// Shorter ones are refused: a server must not make us ask it without end.
     static constexpr duration shortest = std::chrono::seconds{10};
 
-    ipv4_prefix own{};                                   ///< our address and subnet
-    ipv4_address gateway{};                              ///< unspecified: none
-    ipv4_address server{};                               ///< who gave it
-    std::array<ipv4_address, max_dns_servers> dns{};     ///< most preferred first
+    ipv4_prefix own{};                               ///< our address and subnet
+    ipv4_address gateway{};                          ///< unspecified: none
+    ipv4_address server{};                           ///< who gave it
+    std::array<ipv4_address, max_dns_servers> dns{}; ///< most preferred first
     std::size_t dns_count = 0;
-    std::uint16_t mtu = 0;                               ///< octets; 0: the server does not say
-    instant renew_at = never;                            ///< T1
-    instant rebind_at = never;                           ///< T2
-    instant expires_at = never;                          ///< `never` when it is given for ever
+    std::uint16_t mtu = 0;      ///< octets; 0: the server does not say
+    instant renew_at = never;   ///< T1
+    instant rebind_at = never;  ///< T2
+    instant expires_at = never; ///< `never` when it is given for ever
 
     std::span<const ipv4_address> dns_servers() const noexcept { return std::span{dns}.first(dns_count); }
 };
 
-/// The prefix length that an address had before subnets, for servers that do not send a mask. RFC 950 section 2.1
+/// The prefix length that an address had before subnets, for servers that do not send a mask. RFC 950
+/// section 2.1
 constexpr std::uint8_t natural_prefix_length(ipv4_address a) noexcept {
     return a.octet(0) < 128 ? 8 : a.octet(0) < 192 ? 16 : 24;
 }
 
-/// Reads the lease that an offer or acknowledgement grants, counted from `requested_at`, when the request left
-/// (RFC 2131 section 4.4.1). Nothing when something that every server must send is missing or cannot be true.
+/// Reads the lease that an offer or acknowledgement grants, counted from `requested_at`, when the request
+/// left (RFC 2131 section 4.4.1). Nothing when something that every server must send is missing or cannot be
+/// true.
 template <random_source Random>
-std::optional<dhcp_lease> read_lease(const wire::dhcp_view& message, instant requested_at, Random& random) noexcept {
+std::optional<dhcp_lease> read_lease(const wire::dhcp_view& message, instant requested_at,
+                                     Random& random) noexcept {
     const auto server = message.server_identifier();
     const auto seconds = message.lease_time();
     if (!server || !is_host(*server) || !seconds)

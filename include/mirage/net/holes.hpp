@@ -9,9 +9,9 @@ namespace mirage::net {
 
 /// What is missing of a datagram: the hole descriptor list of RFC 815, in octets.
 ///
-/// A fragment must lie in one hole or in none at all; everything else is an overlap. That is narrower than RFC 815
-/// section 3, which lets fragments overlap, and is all that honest senders need. Bounded: a datagram with more
-/// holes than `max_holes` at a time is not worth its memory.
+/// A fragment must lie in one hole or in none at all; everything else is an overlap. That is narrower than
+/// RFC 815 section 3, which lets fragments overlap, and is all that honest senders need. Bounded: a datagram
+/// with more holes than `max_holes` at a time is not worth its memory.
 class holes {
 public:
     static constexpr std::size_t max_holes = 24; ///< every other one of 45 fragments: 64 KiB over Ethernet

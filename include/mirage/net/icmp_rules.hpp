@@ -6,9 +6,9 @@
 
 namespace mirage::net {
 
-/// May an ICMP error be sent about `packet`, which came in as `how`? RFC 1122 section 3.2.2 forbids errors about
-/// ICMP errors, about what was not sent to us alone, about fragments other than the first, and to a source that is
-/// not one host. Takes packets quoted in part, too. The rate limit is another matter.
+/// May an ICMP error be sent about `packet`, which came in as `how`? RFC 1122 section 3.2.2 forbids errors
+/// about ICMP errors, about what was not sent to us alone, about fragments other than the first, and to a
+/// source that is not one host. Takes packets quoted in part, too. The rate limit is another matter.
 constexpr bool may_send_error(const wire::ipv4_view& packet, reception how) noexcept {
     if (how != reception::unicast || packet.fragment_offset() != 0 || !is_host(packet.source()))
         return false;
@@ -25,8 +25,7 @@ constexpr bool may_send_error(const wire::ipv4_view& packet, reception how) noex
     case 13: // timestamp request
     case 14: // timestamp reply
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

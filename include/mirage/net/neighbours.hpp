@@ -19,12 +19,12 @@ namespace mirage::net {
 /// `out.resolved(pending, mac)`     a packet that waited can go to `mac`.
 /// `out.failed(pending, address)`   a packet that waited cannot be sent: nobody answers for `address`.
 template <class Out, class Pending>
-concept neighbours_output =
-    requires(Out& out, const wire::arp_packet& packet, mac_address mac, Pending pending, ipv4_address address) {
-        out.transmit(packet, mac);
-        out.resolved(std::move(pending), mac);
-        out.failed(std::move(pending), address);
-    };
+concept neighbours_output = requires(Out& out, const wire::arp_packet& packet, mac_address mac,
+                                     Pending pending, ipv4_address address) {
+    out.transmit(packet, mac);
+    out.resolved(std::move(pending), mac);
+    out.failed(std::move(pending), address);
+};
 
 /// What the cache knows about an address.
 enum class neighbour_state : std::uint8_t {
@@ -37,28 +37,30 @@ enum class neighbour_state : std::uint8_t {
 
 /// The ARP cache and resolver of one interface: RFC 826 with the host rules of RFC 1122 section 2.3.2.
 ///
-/// Bounded: `Entries` neighbours and Entries / 2 waiting packets of type `Pending`, which is only moved. When it is
-/// full, what traffic uses stays: a scan of the subnet displaces at most an eighth of the entries in use, and
-/// requests of strangers displace only entries that no packet was ever sent to. What loses its place is dropped
-/// and counted, as a router on the way would. next_deadline() may become earlier in every call that takes an
-/// output.
+/// Bounded: `Entries` neighbours and Entries / 2 waiting packets of type `Pending`, which is only moved. When
+/// it is full, what traffic uses stays: a scan of the subnet displaces at most an eighth of the entries in
+/// use, and requests of strangers displace only entries that no packet was ever sent to. What loses its place
+/// is dropped and counted, as a router on the way would. next_deadline() may become earlier in every call
+/// that takes an output.
 template <std::move_constructible Pending, std::size_t Entries = 64>
     requires(Entries >= 8 && Entries < 0x8000)
 class neighbours {
 public:
-    static constexpr duration reachable_time = std::chrono::minutes{1}; ///< RFC 1122 section 2.3.2.1
-    static constexpr duration forget_time = std::chrono::minutes{10};   ///< then an unused address is asked anew
-    static constexpr duration request_interval = std::chrono::seconds{1}; ///< per address, RFC 1122 section 2.3.2.1
-    static constexpr unsigned max_requests = 3; ///< broadcasts before packets fail
-    static constexpr unsigned max_polls = 2;    ///< unicast polls before an entry goes (RFC 1122 section 2.3.2.1)
+    // RFC 1122 section 2.3.2.1
+    static constexpr duration reachable_time = std::chrono::minutes{1};
+    static constexpr duration request_interval = std::chrono::seconds{1}; ///< per address
+    static constexpr duration forget_time = std::chrono::minutes{10};     ///< then a stale entry is unknown
+    static constexpr unsigned max_requests = 3;                           ///< broadcasts before packets fail
+    static constexpr unsigned max_polls = 2; ///< unicast polls before a stale entry goes
+
     static constexpr std::size_t max_pending = 4; ///< waiting packets per address; the latest stays
 
     struct counters {
-        std::uint64_t requests = 0;  ///< requests and polls sent
-        std::uint64_t replies = 0;   ///< requests answered
-        std::uint64_t evicted = 0;   ///< entries displaced by others
-        std::uint64_t refused = 0;   ///< packets for which there was no entry to wait at
-        std::uint64_t overflow = 0;  ///< waiting packets displaced by later ones
+        std::uint64_t requests = 0; ///< requests and polls sent
+        std::uint64_t replies = 0;  ///< requests answered
+        std::uint64_t evicted = 0;  ///< entries displaced by others
+        std::uint64_t refused = 0;  ///< packets for which there was no entry to wait at
+        std::uint64_t overflow = 0; ///< waiting packets displaced by later ones
     };
 
     explicit neighbours(mac_address own) noexcept : own_mac_{own} { heads_.fill(none); }
@@ -72,8 +74,8 @@ public:
         deadline_ = never;
     }
 
-    /// The MAC address to send to, or nullptr: give the packet to resolve(). Valid until the next call. The hot
-    /// path: one comparison when it is the same neighbour as last time.
+    /// The MAC address to send to, or nullptr: give the packet to resolve(). Valid until the next call. The
+    /// hot path: one comparison when it is the same neighbour as last time.
     template <neighbours_output<Pending> Out>
     const mac_address* find(ipv4_address address, instant now, Out& out) noexcept {
         if (entries_[last_].address != address) [[unlikely]] {
@@ -118,9 +120,9 @@ public:
             ask(entries_[at], mac_address::broadcast(), now, out);
     }
 
-    /// RFC 826 "Packet Reception". A packet whose sender claims our own address is a conflict and changes nothing
-    /// here: see address_conflict. An unsolicited reply never makes an entry, which RFC 826 would let it: that is
-    /// only of use to those who poison caches.
+    /// RFC 826 "Packet Reception". A packet whose sender claims our own address is a conflict and changes
+    /// nothing here: see address_conflict. An unsolicited reply never makes an entry, which RFC 826 would let
+    /// it: that is only of use to those who poison caches.
     template <neighbours_output<Pending> Out>
     void receive(wire::arp_view packet, instant now, Out& out) noexcept {
         const mac_address sender = packet.sender_hardware();
@@ -138,7 +140,8 @@ public:
             }
             if (at != none)
                 merge(entries_[at], sender, now, out);
-        } else if (!address.is_unspecified()) { // unspecified: a probe, to be answered (RFC 5227 section 2.1.1)
+        } else if (!address
+                        .is_unspecified()) { // unspecified: a probe, to be answered (RFC 5227 section 2.1.1)
             return;
         }
         if (for_us && request) {
@@ -147,7 +150,8 @@ public:
         }
     }
 
-    /// Higher-layer advice that `address` has just answered (RFC 1122 section 2.3.2.1 mechanism 4): saves a poll.
+    /// Higher-layer advice that `address` has just answered (RFC 1122 section 2.3.2.1 mechanism 4): saves a
+    /// poll.
     void confirm(ipv4_address address, instant now) noexcept {
         const index at = entries_[last_].address == address ? last_ : search(address);
         if (at == none || entries_[at].state == neighbour_state::incomplete)
@@ -179,15 +183,17 @@ public:
 
     neighbour_state state(ipv4_address address, instant now) const noexcept {
         const index at = search(address);
-        if (at == none || (entries_[at].state != neighbour_state::incomplete
-                           && now >= entries_[at].fresh_until + forget_time))
+        if (at == none
+            || (entries_[at].state != neighbour_state::incomplete
+                && now >= entries_[at].fresh_until + forget_time))
             return neighbour_state::unknown;
         const entry& e = entries_[at];
-        return e.state == neighbour_state::reachable && now >= e.fresh_until ? neighbour_state::stale : e.state;
+        return e.state == neighbour_state::reachable && now >= e.fresh_until ? neighbour_state::stale
+                                                                             : e.state;
     }
-    std::size_t size() const noexcept { return size_; }                  ///< entries
-    std::size_t incomplete() const noexcept { return incomplete_; }      ///< entries that wait for an answer
-    std::size_t waiting() const noexcept { return pending_.used(); }            ///< packets that wait
+    std::size_t size() const noexcept { return size_; }              ///< entries
+    std::size_t incomplete() const noexcept { return incomplete_; }  ///< entries that wait for an answer
+    std::size_t waiting() const noexcept { return pending_.used(); } ///< packets that wait
     const counters& count() const noexcept { return counters_; }
 
 private:

@@ -5,9 +5,9 @@
 
 namespace mirage::net {
 
-/// A token bucket: lets `burst` events through at once and one per `interval` in the long run, so that nobody can
-/// make us send without end (RFC 1812 section 4.3.2.8, RFC 5961 section 7, RFC 9293 section 3.10.7 challenge ACKs).
-/// Holds one point of time instead of a count: nothing to refill, no rounding.
+/// A token bucket: lets `burst` events through at once and one per `interval` in the long run, so that nobody
+/// can make us send without end (RFC 1812 section 4.3.2.8, RFC 5961 section 7, RFC 9293 section 3.10.7
+/// challenge ACKs). Holds one point of time instead of a count: nothing to refill, no rounding.
 class rate_limit {
     duration interval_{}, tolerance_{};
     instant conforming_at_ = instant::min(); ///< when the bucket will be full again

@@ -12,19 +12,19 @@ namespace mirage::net {
 
 /// Puts fragmented IPv4 datagrams together again. RFC 791 section 3.2, RFC 815, RFC 1122 section 3.3.2
 ///
-/// Each datagram in progress has one page of a pool, and a fragment is copied into its place as it arrives: this
-/// is the one copy of received payload in the stack. In return no fragment pins a buffer of the device, and the
-/// memory is bounded by `Datagrams` pages whatever a peer sends. The page's size bounds a datagram; RFC 1122
-/// section 3.3.2 wants at least 576 octets.
+/// Each datagram in progress has one page of a pool, and a fragment is copied into its place as it arrives:
+/// this is the one copy of received payload in the stack. In return no fragment pins a buffer of the device,
+/// and the memory is bounded by `Datagrams` pages whatever a peer sends. The page's size bounds a datagram;
+/// RFC 1122 section 3.3.2 wants at least 576 octets.
 ///
-/// Strict where leniency only helps attackers: fragments that overlap with different octets spoil their datagram
-/// and those of it still to come (as RFC 5722 section 4 rules for IPv6), so that no two readings of one datagram
-/// exist. Exact duplicates are ignored (RFC 8200 section 4.5).
+/// Strict where leniency only helps attackers: fragments that overlap with different octets spoil their
+/// datagram and those of it still to come (as RFC 5722 section 4 rules for IPv6), so that no two readings of
+/// one datagram exist. Exact duplicates are ignored (RFC 8200 section 4.5).
 template <std::size_t Datagrams = 8>
 class reassembly {
 public:
-    /// RFC 1122 section 3.3.2 says 60 to 120 s; but at today's rates the 16-bit identification comes round in far
-    /// less, and fragments of different datagrams would be mixed (RFC 4963 section 3).
+    /// RFC 1122 section 3.3.2 says 60 to 120 s; but at today's rates the 16-bit identification comes round in
+    /// far less, and fragments of different datagrams would be mixed (RFC 4963 section 3).
     static constexpr duration timeout = std::chrono::seconds{30};
     /// Octets of each page that hold the IP header, and so are not payload.
     static constexpr std::size_t header_room = wire::ipv4_view::max_header;
@@ -35,16 +35,17 @@ public:
         std::uint64_t malformed = 0;   ///< datagrams spoilt by overlaps or contradictions
         std::uint64_t too_large = 0;   ///< datagrams that do not fit a page
         std::uint64_t timed_out = 0;
-        std::uint64_t displaced = 0;   ///< unfinished datagrams that gave way to newer ones
-        std::uint64_t no_buffers = 0;  ///< fragments dropped because the pool was dry
+        std::uint64_t displaced = 0;  ///< unfinished datagrams that gave way to newer ones
+        std::uint64_t no_buffers = 0; ///< fragments dropped because the pool was dry
     };
 
     /// Takes pages of `pool`, which must live longer.
     explicit reassembly(buffer_pool& pool) noexcept : pool_{pool} {}
 
-    /// Takes a fragment. Gives the whole datagram, its IP header first and mended to look as if it had never been
-    /// fragmented, when this was the last piece; errc::would_block when pieces are missing, errc::malformed,
-    /// errc::too_large and errc::no_buffers when the fragment was dropped. Not for packets that are no fragments.
+    /// Takes a fragment. Gives the whole datagram, its IP header first and mended to look as if it had never
+    /// been fragmented, when this was the last piece; errc::would_block when pieces are missing,
+    /// errc::malformed, errc::too_large and errc::no_buffers when the fragment was dropped. Not for packets
+    /// that are no fragments.
     result<slice> add(const wire::ipv4_view& fragment, instant now) noexcept {
         ++counters_.fragments;
         const std::size_t begin = fragment.fragment_offset(), end = begin + fragment.payload().size();
@@ -67,9 +68,9 @@ public:
         return place(*d, fragment, begin, end, last);
     }
 
-    /// Drops what has waited too long. `expired(octets)` is called with the IP header and what is there of the
-    /// payload for each datagram whose first fragment had come: an ICMP Time Exceeded quotes it (RFC 1122 section
-    /// 3.3.2). To be called at next_deadline() or later.
+    /// Drops what has waited too long. `expired(octets)` is called with the IP header and what is there of
+    /// the payload for each datagram whose first fragment had come: an ICMP Time Exceeded quotes it (RFC 1122
+    /// section 3.3.2). To be called at next_deadline() or later.
     template <std::invocable<octets> Expired>
     void on_time(instant now, Expired&& expired) noexcept {
         for (datagram& d : datagrams_)
@@ -77,7 +78,8 @@ public:
                 counters_.timed_out += d.spoilt ? 0 : 1;
                 if (d.header != 0) {
                     const page memory = std::move(d.memory);
-                    const auto quote = octets{memory.room()}.subspan(header_room - d.header, d.header + d.first_end);
+                    const auto quote =
+                        octets{memory.room()}.subspan(header_room - d.header, d.header + d.first_end);
                     release(d);
                     expired(quote);
                 } else {
@@ -110,8 +112,8 @@ private:
     };
     struct datagram {
         bool used = false;
-        bool spoilt = false;       // without a page: remembered so that later fragments are dropped, too
-        std::uint8_t header = 0;   // octets of the IP header; 0: the first fragment has not come
+        bool spoilt = false;         // without a page: remembered so that later fragments are dropped, too
+        std::uint8_t header = 0;     // octets of the IP header; 0: the first fragment has not come
         std::uint32_t first_end = 0; // octets of payload in the first fragment
         key id{};
         instant deadline{};
@@ -134,7 +136,8 @@ private:
     }
 
     datagram* find_or_start(const wire::ipv4_view& fragment, instant now) noexcept {
-        const key id{fragment.source(), fragment.destination(), fragment.identification(), fragment.protocol()};
+        const key id{fragment.source(), fragment.destination(), fragment.identification(),
+                     fragment.protocol()};
         datagram* free = nullptr;
         datagram* oldest = nullptr;
         for (datagram& d : datagrams_) {
@@ -170,9 +173,7 @@ private:
             if (std::ranges::equal(octets{target}, fragment.payload()))
                 return std::unexpected(errc::would_block);
             [[fallthrough]];
-        case holes::outcome::contradiction:
-            ++counters_.malformed;
-            return spoil(d, errc::malformed);
+        case holes::outcome::contradiction: ++counters_.malformed; return spoil(d, errc::malformed);
         }
         std::ranges::copy(fragment.payload(), target.begin());
         if (begin == 0) { // its header stands for all (RFC 791 section 3.2)

@@ -8,9 +8,9 @@ namespace mirage::net {
 
 /// How an interface comes by its IPv4 address: the boot options of an appliance. Plain data.
 struct ipv4_options {
-    ipv4_prefix ipv4{};      ///< own address and subnet, 10.0.0.2/24; unspecified: none was given
-    ipv4_address gateway{};  ///< the default router; unspecified: only the subnet can be reached
-    bool dhcp = false;       ///< ask a DHCP server; has no effect when `ipv4` is given
+    ipv4_prefix ipv4{};     ///< own address and subnet, 10.0.0.2/24; unspecified: none was given
+    ipv4_address gateway{}; ///< the default router; unspecified: only the subnet can be reached
+    bool dhcp = false;      ///< ask a DHCP server; has no effect when `ipv4` is given
 };
 
 /// What a received packet's addresses say about it.
@@ -24,8 +24,8 @@ enum class reception : std::uint8_t {
 
 /// Where a packet goes on the link.
 struct next_hop {
-    ipv4_address address{};             ///< whom to ask for by ARP, when `mac` is not known
-    std::optional<mac_address> mac{};   ///< known without asking: broadcast and multicast
+    ipv4_address address{};           ///< whom to ask for by ARP, when `mac` is not known
+    std::optional<mac_address> mac{}; ///< known without asking: broadcast and multicast
 };
 
 /// May `a` stand for a single host in a packet on the wire? RFC 1122 section 3.2.1.3
@@ -36,7 +36,8 @@ constexpr bool is_host(ipv4_address a) noexcept {
 
 /// The Ethernet group address of an IPv4 multicast group. RFC 1112 section 6.4
 constexpr mac_address multicast_mac(ipv4_address group) noexcept {
-    return {{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(group.octet(1) & 0x7f), group.octet(2), group.octet(3)}};
+    return {
+        {0x01, 0x00, 0x5e, static_cast<std::uint8_t>(group.octet(1) & 0x7f), group.octet(2), group.octet(3)}};
 }
 
 /// The routing table of a host with one interface: its address, its subnet and one default router.
@@ -61,9 +62,10 @@ public:
         return a.is_limited_broadcast() || (configured() && own_.is_broadcast(a));
     }
 
-    /// Judges the addresses of a received packet. `link_group`: the frame was sent to a broadcast or multicast
-    /// MAC address. RFC 1122 sections 3.2.1.3 and 3.3.6
-    constexpr reception classify(ipv4_address source, ipv4_address destination, bool link_group) const noexcept {
+    /// Judges the addresses of a received packet. `link_group`: the frame was sent to a broadcast or
+    /// multicast MAC address. RFC 1122 sections 3.2.1.3 and 3.3.6
+    constexpr reception classify(ipv4_address source, ipv4_address destination,
+                                 bool link_group) const noexcept {
         if (!is_acceptable_source(source, destination))
             return reception::discard;
         if (destination.is_limited_broadcast())
@@ -100,13 +102,14 @@ public:
             return next_hop{destination, {}};
         if (gateway_.is_unspecified())
             return std::unexpected(errc::unreachable);
-        // Not required to lie in the subnet: a /32 with a router on the same link is common in hosted networks.
+        // Not required to lie in the subnet: a /32 with a router on the same link is common in hosted
+        // networks.
         return next_hop{gateway_, {}};
     }
 
 private:
-    /// RFC 1122 section 3.2.1.3: a source is one host. {0, 0} only from one that asks for its address; our own
-    /// never comes back to us on Ethernet.
+    /// RFC 1122 section 3.2.1.3: a source is one host. {0, 0} only from one that asks for its address; our
+    /// own never comes back to us on Ethernet.
     constexpr bool is_acceptable_source(ipv4_address source, ipv4_address destination) const noexcept {
         if (source.is_unspecified())
             return destination.is_limited_broadcast();
@@ -118,7 +121,8 @@ private:
 constexpr std::string_view problem(const ipv4_options& options) noexcept {
     const auto& own = options.ipv4;
     if (own.address.is_unspecified())
-        return options.gateway.is_unspecified() || options.dhcp ? "" : "a gateway needs an address of our own";
+        return options.gateway.is_unspecified() || options.dhcp ? ""
+                                                                : "a gateway needs an address of our own";
     if (!is_host(own.address))
         return "the address is not one that a host can have";
     if (own.length == 0)

@@ -17,7 +17,9 @@ constexpr auto message = [] {
     return octets;
 }();
 
-constexpr std::uint64_t of_first(std::size_t count) { return siphash(key, mirage::octets{message}.first(count)); }
+constexpr std::uint64_t of_first(std::size_t count) {
+    return siphash(key, mirage::octets{message}.first(count));
+}
 
 // "SipHash: a fast short-input PRF", appendix A
 static_assert(of_first(15) == 0xa129ca6149be45e5u);
@@ -40,7 +42,8 @@ TEST_CASE("SipHash-2-4 gives the values of its authors' reference vectors") {
 TEST_CASE("hashing words is hashing their little-endian octets") {
     static_assert(siphash(key) == of_first(0));
     CHECK(siphash(key, std::uint64_t{0x0706050403020100u}) == of_first(8));
-    CHECK(siphash(key, std::uint64_t{0x0706050403020100u}, std::uint64_t{0x0f0e0d0c0b0a0908u}) == of_first(16));
+    CHECK(siphash(key, std::uint64_t{0x0706050403020100u}, std::uint64_t{0x0f0e0d0c0b0a0908u})
+          == of_first(16));
 }
 
 TEST_CASE("every bit of key and message matters") {
@@ -55,5 +58,6 @@ TEST_CASE("every bit of key and message matters") {
 TEST_CASE("trailing zero octets change the value: the length is hashed") {
     constexpr std::array<std::byte, 17> zeros{};
     for (std::size_t n = 0; n < 17; ++n)
-        CHECK(siphash(key, mirage::octets{zeros}.first(n)) != siphash(key, mirage::octets{zeros}.first(n + 1)));
+        CHECK(siphash(key, mirage::octets{zeros}.first(n))
+              != siphash(key, mirage::octets{zeros}.first(n + 1)));
 }

@@ -86,21 +86,29 @@ SCENARIO("probing and announcing (RFC 5227 sections 2.1.1 and 2.3)") {
     };
     WHEN("its owner answers") {
         b.hears({wire::arp_operation::reply, their_mac, wanted, own_mac, {}});
-        THEN("it is lost") { lost(); }
+        THEN("it is lost") {
+            lost();
+        }
     }
     WHEN("its owner is heard asking for somebody else") {
         b.hears(wire::arp_packet::request(their_mac, wanted, their));
-        THEN("it is lost") { lost(); }
+        THEN("it is lost") {
+            lost();
+        }
     }
     WHEN("another host probes for it at the same time") {
         b.hears(wire::arp_packet::probe(their_mac, wanted));
-        THEN("it is lost") { lost(); }
+        THEN("it is lost") {
+            lost();
+        }
     }
     WHEN("our own probe comes back, or others talk") {
         b.hears(probe);
         b.hears(wire::arp_packet::request(their_mac, their, wanted));
         b.hears(wire::arp_packet::probe(their_mac, their));
-        THEN("it goes on") { CHECK(b.events.empty()); }
+        THEN("it goes on") {
+            CHECK(b.events.empty());
+        }
     }
 }
 

@@ -125,7 +125,8 @@ SCENARIO("getting an address (RFC 2131 section 3.1)") {
     WHEN("an offer comes") {
         b.now += 2s;
         b.hears({});
-        THEN("it is requested, by broadcast (table 4), with the xid and the secs of the discover (section 4.4.1)") {
+        THEN("it is requested, by broadcast (table 4), with the xid and the secs of the discover (section "
+             "4.4.1)") {
             REQUIRE(b.sent.size() == 2);
             CHECK(b.client.state() == dhcp_state::requesting);
             CHECK(b.last().type == dhcp_type::request);
@@ -244,16 +245,25 @@ TEST_CASE("what is odd in a lease is mended") {
         b.binds({.type = dhcp_type::ack, .router = granted});
         CHECK(b.lease().gateway == ipv4_address::any());
     }
-    SUBCASE("T1 behind T2") { b.binds({.type = dhcp_type::ack, .t1 = 3000, .t2 = 2000}); }
-    SUBCASE("T2 behind the end") { b.binds({.type = dhcp_type::ack, .t1 = 3000, .t2 = 4000}); }
-    SUBCASE("T1 at once, to keep us busy") { b.binds({.type = dhcp_type::ack, .t1 = 1, .t2 = 2000}); }
-    SUBCASE("the shortest lease") { b.binds({.type = dhcp_type::ack, .lease = 10}); }
+    SUBCASE("T1 behind T2") {
+        b.binds({.type = dhcp_type::ack, .t1 = 3000, .t2 = 2000});
+    }
+    SUBCASE("T2 behind the end") {
+        b.binds({.type = dhcp_type::ack, .t1 = 3000, .t2 = 4000});
+    }
+    SUBCASE("T1 at once, to keep us busy") {
+        b.binds({.type = dhcp_type::ack, .t1 = 1, .t2 = 2000});
+    }
+    SUBCASE("the shortest lease") {
+        b.binds({.type = dhcp_type::ack, .lease = 10});
+    }
     CHECK(b.lease().renew_at > b.now + 4s);
     CHECK(b.lease().renew_at < b.lease().rebind_at);
     CHECK(b.lease().rebind_at < b.lease().expires_at);
 }
 
-TEST_CASE("T1 and T2: half and seven eighths of the lease, a little earlier at random (RFC 2131 section 4.4.5)") {
+TEST_CASE(
+    "T1 and T2: half and seven eighths of the lease, a little earlier at random (RFC 2131 section 4.4.5)") {
     bench b;
     b.binds();
     CHECK(b.lease().renew_at - b.now <= 1800s);
@@ -309,7 +319,9 @@ SCENARIO("a lease grows old (RFC 2131 section 4.4.5)") {
     }
     WHEN("a stranger takes it back") {
         b.hears({.type = dhcp_type::nak, .from = other_server, .lease = {}});
-        THEN("the lease stays") { CHECK(b.events.empty()); }
+        THEN("the lease stays") {
+            CHECK(b.events.empty());
+        }
     }
     WHEN("the server is silent until T2") {
         b.passes(first.rebind_at - b.now);
@@ -408,16 +420,22 @@ SCENARIO("asking for the address of the last boot (RFC 2131 section 3.2)") {
     CHECK(b.last().client_address == ipv4_address::any());
     WHEN("a server remembers") {
         b.hears({.type = dhcp_type::ack});
-        THEN("one exchange is enough") { CHECK(b.events == std::vector{dhcp_event::bound}); }
+        THEN("one exchange is enough") {
+            CHECK(b.events == std::vector{dhcp_event::bound});
+        }
     }
     WHEN("we have moved") {
         b.hears({.type = dhcp_type::nak, .lease = {}});
         b.passes(10s);
-        THEN("we ask for any") { CHECK(b.last().type == dhcp_type::discover); }
+        THEN("we ask for any") {
+            CHECK(b.last().type == dhcp_type::discover);
+        }
     }
     WHEN("nobody knows") {
         b.passes(15s);
-        THEN("we ask for any") { CHECK(b.last().type == dhcp_type::discover); }
+        THEN("we ask for any") {
+            CHECK(b.last().type == dhcp_type::discover);
+        }
     }
 }
 

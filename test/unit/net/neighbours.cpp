@@ -9,7 +9,8 @@ using namespace mirage;
 using namespace std::chrono_literals;
 using net::neighbour_state;
 
-constexpr mac_address own_mac{{2, 0, 0, 0, 0, 1}}, their_mac{{2, 0, 0, 0, 0, 9}}, new_mac{{2, 0, 0, 0, 0, 10}};
+constexpr mac_address own_mac{{2, 0, 0, 0, 0, 1}}, their_mac{{2, 0, 0, 0, 0, 9}},
+    new_mac{{2, 0, 0, 0, 0, 10}};
 constexpr ipv4_address own{10, 0, 0, 2}, their{10, 0, 0, 9};
 
 /// A packet that can only be moved.
@@ -74,7 +75,9 @@ struct bench {
     auto state(ipv4_address a) const { return cache.state(a, now); }
 };
 
-ipv4_address host(unsigned n) { return ipv4_address{ipv4_address{10, 0, 1, 0}.value() + n}; }
+ipv4_address host(unsigned n) {
+    return ipv4_address{ipv4_address{10, 0, 1, 0}.value() + n};
+}
 
 } // namespace
 
@@ -222,20 +225,38 @@ SCENARIO("requests of others (RFC 826 \"Packet Reception\")") {
         b.send(their, 1);
         b.answer_from(their);
         b.hears(wire::arp_packet::announcement(new_mac, their));
-        THEN("it is believed") { CHECK(*b.find(their) == new_mac); }
+        THEN("it is believed") {
+            CHECK(*b.find(their) == new_mac);
+        }
     }
 }
 
 TEST_CASE("what an ARP packet must not do") {
     bench b;
-    const auto request = [](mac_address mac, ipv4_address from) { return wire::arp_packet::request(mac, from, own); };
-    SUBCASE("an unsolicited reply makes no entry") { b.answer_from(their); }
-    SUBCASE("a group MAC address is nobody") { b.hears(request(mac_address::broadcast(), their)); }
-    SUBCASE("nor is the zero one") { b.hears(request(mac_address{}, their)); }
-    SUBCASE("a multicast address is no host") { b.hears(request(their_mac, {224, 0, 0, 1})); }
-    SUBCASE("nor is the broadcast address") { b.hears(request(their_mac, ipv4_address::broadcast())); }
-    SUBCASE("our own address is ours") { b.hears(request(their_mac, own)); }
-    SUBCASE("our own frame comes back") { b.hears(request(own_mac, their)); }
+    const auto request = [](mac_address mac, ipv4_address from) {
+        return wire::arp_packet::request(mac, from, own);
+    };
+    SUBCASE("an unsolicited reply makes no entry") {
+        b.answer_from(their);
+    }
+    SUBCASE("a group MAC address is nobody") {
+        b.hears(request(mac_address::broadcast(), their));
+    }
+    SUBCASE("nor is the zero one") {
+        b.hears(request(mac_address{}, their));
+    }
+    SUBCASE("a multicast address is no host") {
+        b.hears(request(their_mac, {224, 0, 0, 1}));
+    }
+    SUBCASE("nor is the broadcast address") {
+        b.hears(request(their_mac, ipv4_address::broadcast()));
+    }
+    SUBCASE("our own address is ours") {
+        b.hears(request(their_mac, own));
+    }
+    SUBCASE("our own frame comes back") {
+        b.hears(request(own_mac, their));
+    }
     SUBCASE("without an address we are silent") {
         b.cache.configure({});
         b.hears(wire::arp_packet::request(their_mac, their, {}));

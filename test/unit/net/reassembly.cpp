@@ -82,7 +82,7 @@ std::vector<piece> cut(const std::vector<std::byte>& whole, std::size_t each, st
 bool carries(const slice& datagram, const std::vector<std::byte>& text) {
     const auto view = wire::ipv4_view::parse(datagram.view());
     return view && !view->is_fragment() && view->source() == peer && view->destination() == own
-        && view->total_length() == datagram.size() && std::ranges::equal(view->payload(), text);
+           && view->total_length() == datagram.size() && std::ranges::equal(view->payload(), text);
 }
 
 } // namespace
@@ -154,7 +154,9 @@ SCENARIO("a datagram in pieces (RFC 791 section 3.2)") {
             if (p.more)
                 CHECK_FALSE(b.add(p));
         }
-        THEN("it is another datagram") { CHECK_FALSE(b.add(pieces.back())); }
+        THEN("it is another datagram") {
+            CHECK_FALSE(b.add(pieces.back()));
+        }
     }
 }
 
@@ -162,8 +164,10 @@ TEST_CASE("fragments that no honest sender makes spoil their datagram (RFC 1858,
     bench b;
     const auto whole = pattern(64);
     const auto part = [&](std::size_t begin, std::size_t end, bool more = true) {
-        return piece{begin, {whole.begin() + static_cast<std::ptrdiff_t>(begin),
-                             whole.begin() + static_cast<std::ptrdiff_t>(end)}, more};
+        return piece{begin,
+                     {whole.begin() + static_cast<std::ptrdiff_t>(begin),
+                      whole.begin() + static_cast<std::ptrdiff_t>(end)},
+                     more};
     };
     const auto spoilt = [&](const piece& bad) {
         CHECK(b.refused(bad) == errc::malformed);
@@ -214,9 +218,10 @@ TEST_CASE("fragments that no honest sender makes spoil their datagram (RFC 1858,
 
 TEST_CASE("fragments that are dropped alone") {
     bench b;
-    CHECK(b.refused({.offset = 0, .text = pattern(12)}) == errc::malformed);        // not a multiple of 8
-    CHECK(b.refused({.offset = 8, .text = {}, .more = false}) == errc::malformed);  // empty
-    CHECK(b.refused({.offset = 0, .text = pattern(8), .more = false}) == errc::malformed); // no fragment at all
+    CHECK(b.refused({.offset = 0, .text = pattern(12)}) == errc::malformed);       // not a multiple of 8
+    CHECK(b.refused({.offset = 8, .text = {}, .more = false}) == errc::malformed); // empty
+    CHECK(b.refused({.offset = 0, .text = pattern(8), .more = false})
+          == errc::malformed); // no fragment at all
     CHECK(b.machine.in_progress() == 0);
 }
 
@@ -301,7 +306,9 @@ SCENARIO("a datagram that never becomes whole (RFC 1122 section 3.3.2)") {
         CHECK_FALSE(b.add({.offset = 0, .text = pattern(16)}));
         b.now += 20s;
         CHECK_FALSE(b.add({.offset = 32, .text = pattern(16)}));
-        THEN("they do not prolong the time") { CHECK(b.machine.next_deadline() == b.now + 10s); }
+        THEN("they do not prolong the time") {
+            CHECK(b.machine.next_deadline() == b.now + 10s);
+        }
     }
 }
 
@@ -361,9 +368,10 @@ TEST_CASE("holes agree with a bitmap, for random fragments") {
             else if (last)
                 wrong = any || std::ranges::any_of(std::span{there}.subspan(end), yes);
             const auto expected = wrong ? holes::outcome::contradiction
-                                : all   ? holes::outcome::present
+                                  : all ? holes::outcome::present
                                         : holes::outcome::filled;
-            REQUIRE(h.fill(static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), last) == expected);
+            REQUIRE(h.fill(static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end), last)
+                    == expected);
             if (wrong)
                 break;
             std::ranges::fill(covered, true);

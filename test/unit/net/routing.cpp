@@ -36,7 +36,8 @@ TEST_CASE("a received packet is judged by its addresses (RFC 1122 section 3.2.1.
         {"from limited broadcast", ipv4_address::broadcast(), own, reception::discard},
         {"from our directed broadcast", {10, 0, 0, 255}, own, reception::discard},
         {"from {0, 0} to us", ipv4_address::any(), own, reception::discard},
-        {"from {0, 0} to all: a DHCP client", ipv4_address::any(), ipv4_address::broadcast(), reception::broadcast},
+        {"from {0, 0} to all: a DHCP client", ipv4_address::any(), ipv4_address::broadcast(),
+         reception::broadcast},
         {"from net 0", {0, 0, 0, 5}, own, reception::discard},
         {"from ourselves (land attack)", own, own, reception::discard},
     };
