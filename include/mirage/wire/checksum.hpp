@@ -23,6 +23,9 @@ public:
     static constexpr partial_sum of(std::uint16_t word) noexcept { return partial_sum{big_endian(word)}; }
     static constexpr partial_sum of(std::uint32_t words) noexcept { return partial_sum{big_endian(words)}; }
 
+    /// Of a sum of such fields, added up as numbers without loss.
+    static constexpr partial_sum of(std::uint64_t words) noexcept { return partial_sum{big_endian(words)}; }
+
     friend constexpr partial_sum operator+(partial_sum a, partial_sum b) noexcept {
         return partial_sum{detail::add_with_carry(a.value_, b.value_)};
     }
@@ -84,12 +87,7 @@ constexpr std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t be
 /// of the transport header and its data, in octets.
 constexpr partial_sum pseudo_header_sum(ipv4_address source, ipv4_address destination, std::uint8_t protocol,
                                         std::uint16_t length) noexcept {
-    const std::uint64_t s = std::uint64_t{source.value()} + destination.value() + protocol + length;
-    // Numbers were added, not words in memory order: turn the octets of every word of the sum at once.
-    if constexpr (std::endian::native == std::endian::big)
-        return partial_sum{s};
-    else
-        return partial_sum{std::byteswap(s)};
+    return partial_sum::of(std::uint64_t{source.value()} + destination.value() + protocol + length);
 }
 
 /// A sum over pieces of any length, laid end to end: keeps count of odd offsets.

@@ -111,34 +111,37 @@ struct tcp_header {
     /// Writes the header to the first size() octets of `room`. `rest` is the sum of pseudo header and
     /// payload.
     constexpr void emit(mutable_octets room, partial_sum rest) const noexcept {
-        const auto header = write(room);
-        tcp_at::checksum::store(header.data(), sum(header, rest).finish());
+        const auto own = write(room);
+        tcp_at::checksum::store(room.data(), (own + rest).finish());
     }
 
     /// The same for a device that completes the checksum: the field holds the folded sum of the pseudo
     /// header.
     constexpr void emit_for_offload(mutable_octets room, partial_sum pseudo) const noexcept {
-        tcp_at::checksum::store(write(room).data(), pseudo.fold());
+        (void)write(room);
+        tcp_at::checksum::store(room.data(), pseudo.fold());
     }
 
     friend constexpr bool operator==(const tcp_header&, const tcp_header&) noexcept = default;
 
 private:
-    constexpr mutable_octets write(mutable_octets room) const noexcept {
+    /// Writes all but the checksum, and returns the sum of what it wrote, from registers.
+    constexpr partial_sum write(mutable_octets room) const noexcept {
         const std::size_t length = size();
         check(room.size() >= length, "tcp_header: no room");
         auto* const p = room.data();
-        tcp_at::source_port::store(p, source_port);
-        tcp_at::destination_port::store(p, destination_port);
+        const std::uint32_t ports = std::uint32_t{source_port} << 16 | destination_port;
+        const std::uint32_t offset_flags_window = static_cast<std::uint32_t>(length / 4) << 28
+                                                  | std::uint32_t{static_cast<std::uint8_t>(flags)} << 16
+                                                  | window;
+        store<std::uint32_t>(p, ports);
         tcp_at::sequence::store(p, sequence);
         tcp_at::acknowledgment::store(p, acknowledgment);
-        tcp_at::data_offset::store(p, static_cast<std::uint8_t>(length / 4 << 4));
-        tcp_at::flags::store(p, static_cast<std::uint8_t>(flags));
-        tcp_at::window::store(p, window);
-        tcp_at::checksum::store(p, 0);
+        store<std::uint32_t>(p + tcp_at::data_offset::offset, offset_flags_window);
         tcp_at::urgent_pointer::store(p, urgent_pointer);
-        options.emit(room.subspan(tcp_view::min_header));
-        return room.first(length);
+        const std::uint64_t words =
+            std::uint64_t{ports} + sequence + acknowledgment + offset_flags_window + urgent_pointer;
+        return options.emit(room.subspan(tcp_view::min_header)) + partial_sum::of(words);
     }
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/check.hpp"
-#include "mirage/wire/field.hpp"
+#include "mirage/wire/checksum.hpp"
 #include "mirage/wire/options.hpp"
 #include <algorithm>
 
@@ -39,20 +39,13 @@ struct tcp_options {
     /// wrong length too, and an illegal length ends the list (MUST-7 of RFC 9293 section 3.1). A window scale
     /// above 14 is read as 14 (RFC 7323 section 2.3).
     static constexpr tcp_options parse(octets list) noexcept {
-        tcp_options found;
         // What nearly every segment of a connection carries: RFC 7323 appendix A.
-        if (list.size() == 12 && load<std::uint32_t>(list.data()) == nop_nop_timestamps) [[likely]] {
-            found.timestamps.emplace(load<std::uint32_t>(list.data() + 4),
-                                     load<std::uint32_t>(list.data() + 8));
-            return found;
-        }
+        if (list.size() == 12 && load<std::uint32_t>(list.data()) == nop_nop_timestamps) [[likely]]
+            return {.timestamps = tcp_timestamps{load<std::uint32_t>(list.data() + 4),
+                                                 load<std::uint32_t>(list.data() + 8)}};
         if (list.empty())
-            return found;
-        option_walk walk{list};
-        while (const auto option = walk.next())
-            found.take(*option);
-        found.malformed |= walk.malformed();
-        return found;
+            return {};
+        return parse_any(list);
     }
 
     /// Octets that emit() writes, a multiple of 4. At most max_size: SACK blocks that find no room are left
@@ -62,16 +55,18 @@ struct tcp_options {
         return fixed_size() + (blocks == 0 ? 0 : 4 + 8 * blocks);
     }
 
-    /// Writes the options, aligned with NOPs, to the first size() octets of `room`.
-    constexpr void emit(mutable_octets room) const noexcept {
+    /// Writes the options, aligned with NOPs, to the first size() octets of `room`, and returns their sum.
+    constexpr partial_sum emit(mutable_octets room) const noexcept {
         const std::size_t length = size();
         if (length == 0)
-            return;
+            return {};
         check(room.size() >= length, "tcp_options: no room");
         auto* p = room.data();
-        const auto word = [&p](std::uint32_t value) {
+        std::uint64_t words = 0; // summed here: reading them back at once would wait for the stores
+        const auto word = [&](std::uint32_t value) {
             store<std::uint32_t>(p, value);
             p += 4;
+            words += value;
         };
         if (maximum_segment_size)
             word(0x02040000u | *maximum_segment_size);
@@ -91,6 +86,7 @@ struct tcp_options {
                 word(sack[i].right);
             }
         }
+        return partial_sum::of(words);
     }
 
     friend constexpr bool operator==(const tcp_options&, const tcp_options&) noexcept = default;
@@ -98,6 +94,16 @@ struct tcp_options {
 private:
     static constexpr std::uint32_t nop_nop_timestamps = 0x0101080a;
     static constexpr std::uint32_t sack_permitted_timestamps = 0x0402080a;
+
+    // Apart, so that the short cut above is small enough to be part of its caller.
+    [[gnu::noinline]] static constexpr tcp_options parse_any(octets list) noexcept {
+        tcp_options found;
+        option_walk walk{list};
+        while (const auto option = walk.next())
+            found.take(*option);
+        found.malformed |= walk.malformed();
+        return found;
+    }
 
     constexpr std::size_t fixed_size() const noexcept {
         // SACK-permitted takes the place of the two NOPs before the timestamps, when both are there.
