@@ -23,8 +23,9 @@ MIB = 1 << 20
 class Case:
     """One test's view of the subject under test."""
 
-    def __init__(self, build, target):
+    def __init__(self, build, target, keep=None):
         self.build = build
+        self.keep = keep      # a folder for the captures, when they are to be looked at afterwards
         self.target = subjects.TARGETS.get(target)  # None: the Linux reference, which proves the tests themselves
 
     def program(self, folder, name):
@@ -68,8 +69,13 @@ class Case:
             yield None
             return
         capture = Capture(running.client, running.device, os.path.join(running.lab.directory, name + ".pcap"))
-        yield capture
-        count = judge(capture.stop(), **verdict)
+        try:
+            yield capture
+        finally:
+            capture.stop()
+            if self.keep:
+                shutil.copy(capture.path, self.keep)
+        count = judge(capture.path, **verdict)
         print(f"  tshark: {count} packets, none malformed, no wrong checksum", flush=True)
 
     def stream_file(self, lab, octets):
@@ -108,7 +114,8 @@ def main(*tests):
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), metavar="DIR", help="Meson's build directory")
     parser.add_argument("--target", default="linux", choices=["linux", *subjects.TARGETS],
                         help="linux (default) is the reference, which proves the tests")
+    parser.add_argument("--keep", metavar="DIR", help="leave the capture of the last test in DIR")
     parser.add_argument("words", nargs="*", help="run only tests whose names contain one of these")
     options = parser.parse_args()
     chosen = [test for test in tests if not options.words or any(word in test.__name__ for word in options.words)]
-    run_tests(chosen, Case(os.path.abspath(options.build), options.target))
+    run_tests(chosen, Case(os.path.abspath(options.build), options.target, options.keep))
