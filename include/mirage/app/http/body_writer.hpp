@@ -18,6 +18,21 @@ public:
     body_writer(Connection& c, const request& asked, const response_context& context) noexcept
         : response{c.out, asked, context}, connection_{c} {}
 
+    // The same as in response, with start() at the end of the chain.
+    using response::status;
+    body_writer& status(http::status s) noexcept {
+        response::status(s);
+        return *this;
+    }
+    body_writer& type(std::string_view t) noexcept {
+        response::type(t);
+        return *this;
+    }
+    body_writer& field(std::string_view name, std::string_view value) noexcept {
+        response::field(name, value);
+        return *this;
+    }
+
     /// Sends the head. With a length, exactly as many octets have to follow; without one, the chunked coding is used
     /// (RFC 9112 section 7.1), towards HTTP/1.0 the end of the connection.
     void start(std::optional<std::uint64_t> length = std::nullopt) noexcept {

@@ -18,6 +18,8 @@ template <class Handler, class Request, class Response>
 task<> invoke(Handler& handler, Request& asked, Response& answer) noexcept {
     if constexpr (std::same_as<std::invoke_result_t<Handler&, Request&, Response&>, void>) {
         handler(asked, answer);
+        if (!answer.touched())
+            answer.status(status::ok);
         return {};
     } else {
         task<> rest = handler(asked, answer);

@@ -159,30 +159,36 @@ public:
                     answer.fail(status_of(*c.body.error));
             }
 
-            // 4. What is left of the request's body: read it if it is little, for the sake of the connection.
-            bool whole = !c.body.error;
-            if (has_body && whole && !c.body.done) {
-                // 100 was never sent: whether the body comes at all, nobody knows (RFC 9110 section 10.1.1)
-                whole = !c.body.wants_continue && answer.keep_alive()
-                        && (head.chunked || c.body.left <= limits.drain)
-                        && answer.state() != response::phase::streaming;
-                for (const auto most = c.body.received + limits.drain; whole && !c.body.done;) {
-                    const auto piece = co_await asked.read();
-                    whole = (piece || piece.error() == errc::eof) && c.body.received <= most;
-                }
-            }
-            if (!whole)
+            // 4. What is left of the request's body is read away if it is little, for the sake of the connection,
+            // but the answer goes first: the peer may wait for it. When 100 was never sent, nobody knows whether the
+            // body comes at all (RFC 9110 section 10.1.1).
+            const bool rest_of_body = has_body && !c.body.done;
+            const bool worth_it = !c.body.error && !c.body.wants_continue && c.body.left <= limits.drain
+                                  && head.content_length <= limits.body;
+            if (rest_of_body && !worth_it)
                 answer.close();
             answer.end();
             if (answer.broken())
                 co_return cut(c, errc::truncated);
             record(c, refusal && target.path.empty() ? nullptr : &asked, answer);
+            bool whole = !rest_of_body;
+            if (rest_of_body && answer.keep_alive()) {
+                const auto sent = co_await c.flush();
+                if (!sent)
+                    co_return cut(c, sent.error());
+                for (const auto most = c.body.received + limits.drain; !whole && c.body.received <= most;) {
+                    const auto piece = co_await asked.read();
+                    whole = !piece && piece.error() == errc::eof;
+                    if (!piece)
+                        break;
+                }
+            }
             if (!refusal)
                 c.drop_head();
             c.drop_path();
 
             // 5. And on.
-            if (!answer.keep_alive()) {
+            if (!answer.keep_alive() || !whole) {
                 unread = !whole || refusal.has_value() || !c.current.empty();
                 break;
             }
