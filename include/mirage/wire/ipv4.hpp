@@ -42,16 +42,9 @@ class ipv4_view {
         return sum(header);
     }
 
-    static constexpr result<ipv4_view> parse_header(octets packet) noexcept {
-        if (packet.size() < min_header)
-            return std::unexpected(errc::truncated);
-        const ipv4_view view{packet};
-        const auto header = view.header_length();
-        if (view.version() != 4 || header < min_header || view.total_length() < header)
-            return std::unexpected(errc::malformed);
-        if (packet.size() < header)
-            return std::unexpected(errc::truncated);
-        return view;
+    /// Whether what the first 20 octets say about lengths makes sense.
+    constexpr bool is_well_formed() const noexcept {
+        return version() == 4 && header_length() >= min_header && total_length() >= header_length();
     }
 
 public:
@@ -62,31 +55,34 @@ public:
     /// errc::bad_checksum (RFC 1122 section 3.2.1.2: "verify the IP header checksum"). Octets past the total
     /// length (Ethernet padding) are left out. Options are not looked into: find_option() walks them safely.
     static constexpr result<ipv4_view> parse(octets packet, verify header = verify::yes) noexcept {
-        auto view = parse_header(packet);
-        if (!view)
-            return view;
-        const std::size_t total = view->total_length();
+        if (packet.size() < min_header)
+            return std::unexpected(errc::truncated);
+        const ipv4_view all{packet};
+        if (!all.is_well_formed())
+            return std::unexpected(errc::malformed);
+        const std::size_t total = all.total_length(), header_size = all.header_length();
         if (packet.size() < total)
             return std::unexpected(errc::truncated);
-        view->octets_ = packet.first(total);
-        if (view->fragment_offset() + view->payload().size() > 0xffff - min_header)
+        if (all.fragment_offset() + total - header_size > 0xffff - min_header)
             return std::unexpected(errc::malformed);
-        if (header == verify::yes && !header_sum(packet.first(view->header_length())).intact())
+        if (header == verify::yes && !header_sum(packet.first(header_size)).intact())
             return std::unexpected(errc::bad_checksum);
-        return view;
+        return ipv4_view{packet.first(total)};
     }
 
     /// A packet quoted by an ICMP error: its header and at least 8 octets more (RFC 792), usually cut there,
     /// so that payload() may be shorter than total_length() says. The checksum is not looked at: the packet
     /// was under way when it was quoted. errc::truncated, errc::malformed.
     static constexpr result<ipv4_view> parse_quote(octets quote) noexcept {
-        auto view = parse_header(quote);
-        if (!view)
-            return view;
-        view->octets_ = quote.first(std::min<std::size_t>(quote.size(), view->total_length()));
-        if (view->payload().size() < 8)
+        if (quote.size() < min_header)
             return std::unexpected(errc::truncated);
-        return view;
+        const ipv4_view all{quote};
+        if (!all.is_well_formed())
+            return std::unexpected(errc::malformed);
+        const auto size = std::min<std::size_t>(quote.size(), all.total_length());
+        if (size < all.header_length() + 8)
+            return std::unexpected(errc::truncated);
+        return ipv4_view{quote.first(size)};
     }
 
     constexpr unsigned version() const noexcept { return get<ipv4_at::version_ihl>() >> 4; }
