@@ -8,8 +8,9 @@
  *   run      CPL3, the final tables      mirage_hvt_start()
  *
  * On some hosts CPL0 is emulated at about a microsecond per instruction, so both CPL0 pieces are straight lines:
- * no loop, no branch, no call (test/hvt/guest counts them). Everything that loops runs in ring 3, where the code
- * is native. After the seal nothing maps the page tables, no gate loads CR3, and CPL0 is trap_entry alone.
+ * no loop, no call, no branch but to the message about too little memory (test/hvt/guest/image.py counts the
+ * instructions). Everything that loops runs in ring 3, where the code is native. After the seal nothing maps the
+ * page tables, no gate loads CR3, and CPL0 is trap_entry alone.
  *
  * Only general registers in this file. All addresses are below 2 GiB: 32-bit absolute relocations.
  */
@@ -19,7 +20,11 @@
         .section .text.boot, "ax", @progbits
         .globl  _start
         .type   _start, @function
-_start:
+_start:                                 /* rdi: boot information, all the way to mirage_hvt_start() */
+        /* 0. What follows is written behind the image: is there memory? */
+        cmpq    $least_memory, BOOT_INFO_MEM_SIZE(%rdi)
+        jb      too_small
+
         /* 1. A table that lets ring 3 see the first 2 MiB and those that hold the page tables. RAM is zero. */
         movq    $boot_pdpt + PTE_TABLE, boot_pml4
         movq    $boot_pd + PTE_TABLE, boot_pdpt
@@ -113,13 +118,7 @@ trap_entry_end:
 
 /* ---- CPL3: the final page tables --------------------------------------------------------------------------- */
         .type   boot_build, @function
-boot_build:                             /* rdi: boot information */
-        movl    $_end, %eax
-        addl    $LEAST_HEAP, %eax
-        movq    BOOT_INFO_MEM_SIZE(%rdi), %r12
-        cmpq    %r12, %rax
-        ja      too_small
-
+boot_build:
         /* 4. The upper levels: one PDPT, a page directory for each of 4 GiB, a page table for each 2 MiB of image. */
         movq    $final_pdpt + PTE_TABLE, final_pml4
         movl    $final_pds + PTE_TABLE, %eax
@@ -139,6 +138,7 @@ boot_build:                             /* rdi: boot information */
 
         /* 5. RAM behind the image, and the ring behind the RAM, in 2 MiB pages. */
         movabsq $PTE_LARGE_RW | PTE_NX, %rdx
+        movq    BOOT_INFO_MEM_SIZE(%rdi), %r12
         shrq    $LARGE_PAGE_SHIFT, %r12
 3:      cmpq    %r12, %rcx
         jae     4f
@@ -161,9 +161,9 @@ boot_build:                             /* rdi: boot information */
         shlq    $LARGE_PAGE_SHIFT, %rax
         orq     %rdx, %rax
         cmpq    $image_large_pages, %rcx
-        jb      too_small               /* would replace a page table of the image */
+        jb      51f                     /* never in place of a page table: those map it as heap */
         movq    %rax, final_pds(,%rcx,8)
-        incq    %rcx
+51:     incq    %rcx
         cmpq    %r13, %rcx
         jbe     5b
 
@@ -194,7 +194,7 @@ boot_build:                             /* rdi: boot information */
         ud2
         .size   boot_build, . - boot_build
 
-/* Says so, and ends with the status of an abort. No stack, nothing but the tender's own memory. */
+/* Says so, and ends with the status of an abort: at CPL0, without a stack, in the tender's address space. */
         .type   too_small, @function
 too_small:
         movl    $too_small_puts, %eax

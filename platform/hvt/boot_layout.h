@@ -39,7 +39,6 @@
 
 #define MAIN_STACK_SIZE 0x10000
 #define TRAP_STACK_SIZE 0x2000
-#define LEAST_HEAP 0x10000              /* an image that leaves less than this does not start */
 
 /* struct memory_region */
 #define REGION_END 0
