@@ -75,7 +75,7 @@ result<attachment> attach_tap(const std::string& name, const std::string& device
         return failed("the kernel offers no offloads: leave ',vnet' away");
 
     const owned_descriptor control{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    attachment link{-1, offloads, 1500};
+    attachment link{.offloads = offloads};
     if (request = request_for(device); ::ioctl(control.get(), SIOCGIFMTU, &request) == 0)
         link.mtu = std::clamp<std::size_t>(static_cast<std::size_t>(request.ifr_mtu), 68, 65535);
     if (request = request_for(device);
@@ -103,7 +103,10 @@ result<attachment> attach(const machine& home, std::string_view interface) noexc
         complain("--net:" + name + "=" + std::string{*given} + ": behind a TAP interface's name, only ',vnet' is known");
         return std::unexpected(errc::invalid_argument);
     }
-    return attach_tap(name, first, rest == "vnet");
+    auto link = attach_tap(name, first, rest == "vnet");
+    if (link)
+        link->device = given->substr(0, comma);
+    return link;
 }
 
 result<mac_address> choose_mac(const machine& home, std::string_view name) noexcept {

@@ -36,7 +36,8 @@ void network_interface::lost(int error) noexcept {
 
 void network_interface::went_down() noexcept {
     if (!std::exchange(down_, true))
-        complain(std::string{name_} + ": the interface is down; `ip link set DEVICE up` brings it back");
+        complain(std::string{name_} + ": the interface is down; `ip link set " + std::string{link_.device}
+                 + " up` brings it back");
 }
 
 void network_interface::came_up() noexcept {

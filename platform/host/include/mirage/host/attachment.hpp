@@ -12,6 +12,7 @@ struct attachment {
     int descriptor = -1;
     bool offloads = false; ///< each frame has an offload_header in front
     std::size_t mtu = 1500;
+    std::string_view device{}; ///< the TAP interface's name; empty for user networking
 };
 
 /// Connects the application's interface `name` to what `--net:NAME=` says: an existing TAP interface, or user

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// The contract of every device concept, over the host platform's devices that need no rights.
+#include "contract/block.hpp"
+#include "contract/clock.hpp"
+#include "contract/console.hpp"
+#include "contract/random.hpp"
+#include "mirage/host.hpp"
+#include <cstdlib>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace mirage;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// An empty file that is there as long as this is.
+struct temporary_file {
+    std::string path;
+    int descriptor;
+    temporary_file() {
+        const char* const folder = std::getenv("TMPDIR");
+        path = std::string{folder != nullptr ? folder : "/tmp"} + "/mirage-test-XXXXXX";
+        descriptor = ::mkstemp(path.data());
+        REQUIRE(descriptor >= 0);
+    }
+    ~temporary_file() {
+        ::close(descriptor);
+        ::unlink(path.c_str());
+    }
+};
+
+/// A machine that was started with these options.
+struct started {
+    std::vector<std::string> text;
+    std::vector<char*> words;
+    host::machine home;
+    explicit started(std::vector<std::string> options = {}) : text{std::move(options)} {
+        for (auto& word : text)
+            words.push_back(word.data());
+        REQUIRE(home.arguments(words));
+    }
+};
+
+/// The console with standard output going to a file while it writes, so that the test's own output stays where it is.
+struct host_console {
+    started process;
+    temporary_file file;
+    host::console console{process.home};
+
+    struct redirected {
+        host_console& all;
+        void write(octets text) noexcept {
+            (void)std::fflush(stdout);
+            const int standard = ::dup(STDOUT_FILENO);
+            ::dup2(all.file.descriptor, STDOUT_FILENO);
+            all.console.write(text);
+            ::dup2(standard, STDOUT_FILENO);
+            ::close(standard);
+        }
+    } there{*this};
+
+    auto& device() { return there; }
+    std::string text() const {
+        std::string all(1 << 20, '\0');
+        all.resize(static_cast<std::size_t>(::pread(file.descriptor, all.data(), all.size(), 0)));
+        return all;
+    }
+};
+
+struct host_clock {
+    started process;
+    host::clock clock{process.home};
+    auto& device() { return clock; }
+    void pass(duration d) { (void)process.home.wait(clock.now() + d); }
+};
+
+struct host_random {
+    started process;
+    host::random random{process.home};
+    auto& device() { return random; }
+};
+
+template <unsigned Sectors, unsigned Size, bool ReadOnly>
+struct host_block {
+    temporary_file file;
+    started process{{"--block:disk=" + file.path, "--block-sector-size:disk=" + std::to_string(Size)}};
+    host::block<"disk"> disk{process.home};
+    host_block() {
+        REQUIRE(::ftruncate(file.descriptor, Sectors * Size) == 0);
+        REQUIRE(disk.open().has_value());
+    }
+    auto& device() { return disk; }
+    scheduler& loop() { return process.home.loop(); }
+    void turn() { loop().run_ready(); }
+};
+
+/// What open() says about options that make no disk.
+result<> open_disk(std::vector<std::string> options) {
+    started process{std::move(options)};
+    return host::block<"disk">{process.home}.open();
+}
+
+} // namespace
+
+TEST_CASE_TEMPLATE("console contract", H, host_console) { contract::console_contract<H>(); }
+TEST_CASE_TEMPLATE("clock contract", H, host_clock) { contract::clock_contract<H>(); }
+TEST_CASE_TEMPLATE("random contract", H, host_random) { contract::random_contract<H>(); }
+using small_disk = host_block<16, 512, false>;
+using large_disk = host_block<100, 4096, false>;
+TEST_CASE_TEMPLATE("block contract", H, small_disk, large_disk) { contract::block_contract<H>(); }
+
+TEST_CASE("a console whose reader is gone drops what is written") {
+    started process;
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    ::close(ends[0]);
+    const int standard = ::dup(STDOUT_FILENO);
+    (void)std::fflush(stdout);
+    ::dup2(ends[1], STDOUT_FILENO);
+    host::console{process.home}.write(as_octets("nobody hears this"));
+    ::dup2(standard, STDOUT_FILENO);
+    ::close(standard);
+    ::close(ends[1]);
+    CHECK(true); // neither SIGPIPE nor an endless loop
+}
+
+TEST_CASE("a disk that cannot be: an error, never a crash") {
+    temporary_file file;
+    CHECK(open_disk({}).error() == errc::not_found);
+    CHECK(open_disk({"--block:disk=/nonexistent/disk"}).error() == errc::io);
+    CHECK(open_disk({"--block:disk=/dev"}).has_value() == false);
+    CHECK(open_disk({"--block:disk=/dev/null"}).error() == errc::unsupported);
+    CHECK(open_disk({"--block:disk=" + file.path}).error() == errc::invalid_argument); // empty
+    REQUIRE(::ftruncate(file.descriptor, 1000) == 0);
+    CHECK(open_disk({"--block:disk=" + file.path}).error() == errc::invalid_argument); // half a sector
+    REQUIRE(::ftruncate(file.descriptor, 4096) == 0);
+    CHECK(open_disk({"--block:disk=" + file.path}).has_value());
+    CHECK(open_disk({"--block:disk=" + file.path, "--block-sector-size:disk=1000"}).error() == errc::invalid_argument);
+}
+
+TEST_CASE("a disk that became shorter: the error names the first sector that is not there") {
+    host_block<16, 512, false> h;
+    REQUIRE(::ftruncate(h.file.descriptor, 5 * 512) == 0);
+    std::vector<std::byte> room(16 * 512);
+    const auto r = h.disk.read(0, room).await_resume();
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error() == block_error{errc::io, 5});
+}
+
+TEST_CASE("options of the platform end where the keys begin, or at --") {
+    started process{{"--net:service=tap0", "--net:service=tap1,vnet", "--", "--net:x=1", "--port=80"}};
+    CHECK(process.home.command_line() == "--net:x=1 --port=80");
+    CHECK(process.home.given().find(host::options::kind::net, "service") == "tap1,vnet"); // the last counts
+    CHECK_FALSE(process.home.given().find(host::options::kind::net_mac, "service"));
+    const std::array<os::device_entry, 1> disk{{{os::device_kind::block, "service"}}};
+    CHECK_FALSE(process.home.declare(disk).has_value()); // --net for a disk
+    const std::array<os::device_entry, 1> interface{{{os::device_kind::netif, "service"}}};
+    CHECK(process.home.declare(interface).has_value());
+}
+
+TEST_CASE("Ethernet addresses are read strictly") {
+    CHECK(host::parse_mac("02:00:5e:Aa:0f:f0") == mac_address{{0x02, 0x00, 0x5e, 0xaa, 0x0f, 0xf0}});
+    for (const auto bad : {"", "02", "02:00:5e:aa:0f", "02:00:5e:aa:0f:f0:", "02:00:5e:aa:0f:fg", "02-00-5e-aa-0f-f0",
+                           "2:0:5e:aa:f:f0", "02:00:5e:aa:0f:f00"})
+        CHECK_FALSE(host::parse_mac(bad).has_value());
+}
