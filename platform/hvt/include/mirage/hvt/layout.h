@@ -15,6 +15,9 @@
 #define BOOT_INFO_HOST_FEATURES 40
 #define BOOT_INFO_NET_RING 48
 #define HOST_FEATURE_NET_RING 1
+/* Our own, far from what Solo5 numbers: POLL serves what is on the ring before it waits, so that a guest about to
+ * wait need not kick; and reads at the ring's end stay posted there until their device has a frame. */
+#define HOST_FEATURE_POLL_SERVES_RING 0x80000000
 
 /* A hypercall is a 4-octet OUT of a structure's address to one of these ports. */
 #define PORT_WALLTIME 0x501

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "elf.hpp"
+#include "kvm.hpp"
+#include "memory.hpp"
+
+namespace mirage::tender {
+
+/// Copies the segments in, and takes the right to write to them away where the image says so.
+outcome<> load(const guest_memory& memory, std::span<const std::byte> file, const image& unikernel);
+
+/// Writes boot information, manifest and command line where the guest finds them.
+void write_boot_info(const guest_memory& memory, const image& unikernel, std::uint64_t tsc_frequency,
+                     const std::string& arguments, bool with_ring);
+
+/// Page tables, segments and registers as the ABI has them at the entry point.
+outcome<> prepare_processor(const virtual_machine& machine, const guest_memory& memory, std::uint64_t entry);
+
+} // namespace mirage::tender

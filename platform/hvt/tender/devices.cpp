@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+#include "devices.hpp"
+#include "mirage/hosted/tap.hpp"
+#include "mirage/hosted/user_network.hpp"
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace mirage::tender {
+
+namespace abi = hvt::abi;
+
+void net_device::mark_gone() noexcept {
+    if (!gone_.exchange(true))
+        say("net:" + name_ + ": the interface is gone; the guest runs on without it");
+}
+
+outcome<> net_device::capture_to(const std::string& path) {
+    capture_ = hosted::unique_fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)};
+    // pcap savefile format: magic, version 2.4, zone, accuracy, longest frame, LINKTYPE_ETHERNET
+    constexpr std::uint32_t header[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 65'535 + 14, 1};
+    if (!capture_ || ::write(capture_.get(), header, sizeof header) != sizeof header)
+        return failure("--pcap:" + name_ + "=" + path + ": " + std::strerror(errno));
+    return {};
+}
+
+void net_device::record(std::span<const std::byte> frame) const noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const auto size = static_cast<std::uint32_t>(frame.size());
+    std::uint32_t header[4] = {static_cast<std::uint32_t>(now.tv_sec), static_cast<std::uint32_t>(now.tv_nsec / 1000), size,
+                               size};
+    // One call per record, appending: two threads write here.
+    const iovec parts[2] = {{header, sizeof header}, {const_cast<std::byte*>(frame.data()), frame.size()}};
+    (void)!::writev(capture_.get(), parts, 2);
+}
+
+void net_device::write(std::span<const std::byte> frame) noexcept {
+    if (capture_)
+        record(frame);
+    if (gone_)
+        return;
+    ssize_t n;
+    do
+        n = ::write(frames_.get(), frame.data(), frame.size());
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        if (refusing_.load(std::memory_order_relaxed) && refusing_.exchange(false))
+            say("net:" + name_ + ": the interface takes frames again");
+        return;
+    }
+    switch (errno) {
+    case EAGAIN:
+    case ENOBUFS: // its queue is full: frames are lost on links
+    case EINVAL:  // not a frame: shorter than a header
+    case EMSGSIZE:
+        break;
+    case EBADFD:
+    case EPIPE:
+    case ECONNRESET:
+    case ECONNREFUSED:
+        mark_gone();
+        break;
+    default: // EIO: the interface is down
+        if (!refusing_.exchange(true))
+            say("net:" + name_ + ": the interface does not take frames (" + std::strerror(errno)
+                + "); if it is down, set it up again: ip link set DEVICE up");
+    }
+}
+
+std::int64_t net_device::read(std::span<std::byte> room) noexcept {
+    if (gone_)
+        return -1;
+    ssize_t n;
+    do
+        n = ::read(frames_.get(), room.data(), room.size());
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        if (capture_)
+            record(room.first(static_cast<std::size_t>(n)));
+        return n;
+    }
+    if (n == 0 || (errno != EAGAIN && errno != EIO))
+        mark_gone();
+    return -1;
+}
+
+namespace {
+
+template <class T>
+failure wrong(const std::string& option, const T& what) {
+    return failure(option + ": " + what);
+}
+
+/// The value of an option for `name`, which is taken out: what is left in the end belongs to no device.
+std::string take(std::map<std::string, std::string>& from, const std::string& name) {
+    auto node = from.extract(name);
+    return node.empty() ? std::string{} : std::move(node.mapped());
+}
+
+outcome<hosted::tap> open_net(const std::string& value) {
+    if (value == "user" || value.starts_with("user,")) {
+        auto network = hosted::user_network::parse(value);
+        if (!network)
+            return failure(network.error());
+        auto cable = network->start();
+        if (!cable)
+            return failure(cable.error());
+        return hosted::tap{std::move(*cable), hosted::user_network::mtu, true};
+    }
+    if (value.starts_with("@")) {
+        int fd = -1;
+        const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), fd);
+        if (error != std::errc{} || end != value.data() + value.size() || fd < 3)
+            return failure("expected an open descriptor, @3 for example");
+        return hosted::adopt_tap(fd);
+    }
+    return hosted::open_tap(value, false);
+}
+
+outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& name, options& left) {
+    const std::string value = take(left.net, name), mac_text = take(left.net_mac, name), file = take(left.pcap, name);
+    if (value.empty())
+        return failure("the unikernel has a network device '" + name + "'. Say where it leads:\n  --net:" + name
+                       + "=tap0    an existing TAP interface\n  --net:" + name
+                       + "=user,hostfwd=tcp:127.0.0.1:8080-:80    user networking, no root needed");
+    auto link = open_net(value);
+    if (!link)
+        return wrong("--net:" + name + "=" + value, link.error());
+    if (!link->up)
+        say("--net:" + name + "=" + value + ": the interface is down; nothing comes or goes before `ip link set " + value
+            + " up`");
+    const auto mac = mac_text.empty() ? hosted::random_mac() : hosted::parse_mac(mac_text);
+    if (!mac)
+        return wrong("--net-mac:" + name, mac.error());
+    std::memcpy(entry.net.mac, mac->data(), mac->size());
+    entry.net.mtu = static_cast<std::uint16_t>(link->mtu);
+    to.net = std::make_unique<net_device>(name, std::move(link->descriptor));
+    return file.empty() ? outcome<>{} : to.net->capture_to(file);
+}
+
+outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string& name, options& left) {
+    const std::string path = take(left.block, name), size_text = take(left.block_sector_size, name);
+    if (path.empty())
+        return failure("the unikernel has a block device '" + name + "'. Say which file or disk it is: --block:" + name
+                       + "=PATH");
+    const std::string option = "--block:" + name + "=" + path;
+    std::uint64_t sector = 512;
+    if (!size_text.empty()) {
+        const auto [end, error] = std::from_chars(size_text.data(), size_text.data() + size_text.size(), sector);
+        if (error != std::errc{} || end != size_text.data() + size_text.size() || sector < 512 || sector > 32'768
+            || !std::has_single_bit(sector))
+            return failure("--block-sector-size:" + name + "=" + size_text + ": expected a power of two from 512 to 32768");
+    }
+    auto disk = std::make_unique<block_device>();
+    disk->file = hosted::unique_fd{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    if (!disk->file)
+        return wrong(option, std::string{std::strerror(errno)}
+                                 + (errno == ENOENT ? "; make one with: truncate -s 64M " + path : ""));
+    const off_t size = ::lseek(disk->file.get(), 0, SEEK_END);
+    if (size < 0)
+        return wrong(option, "its size cannot be found; is it a file or a disk?");
+    disk->capacity = static_cast<std::uint64_t>(size);
+    if (disk->capacity < sector || disk->capacity % sector != 0)
+        return wrong(option, "its size of " + std::to_string(disk->capacity) + " octets is not a whole number of sectors of "
+                                 + std::to_string(sector));
+    entry.capacity = disk->capacity;
+    entry.block_size = static_cast<std::uint16_t>(sector);
+    to.block = std::move(disk);
+    return {};
+}
+
+/// An option that names a device which the manifest does not have.
+outcome<> all_used(const options& left, std::span<const abi::manifest_entry> manifest) {
+    const std::pair<const char*, const std::map<std::string, std::string>&> kinds[] = {
+        {"--net:", left.net}, {"--net-mac:", left.net_mac}, {"--block:", left.block},
+        {"--block-sector-size:", left.block_sector_size}, {"--pcap:", left.pcap}};
+    for (const auto& [prefix, options] : kinds) {
+        if (options.empty())
+            continue;
+        std::string names;
+        for (const abi::manifest_entry& e : manifest.subspan(1))
+            names += (names.empty() ? "" : ", ") + std::string{e.name};
+        return failure(prefix + options.begin()->first + ": the unikernel has no such device; it has "
+                       + (names.empty() ? "none" : names));
+    }
+    return {};
+}
+
+} // namespace
+
+outcome<std::vector<device>> attach_devices(std::span<abi::manifest_entry> manifest, const options& chosen) {
+    options left{chosen};
+    std::vector<device> devices(manifest.size());
+    for (std::size_t i = 1; i < manifest.size(); ++i) {
+        abi::manifest_entry& entry = manifest[i];
+        const std::string name{entry.name};
+        outcome<> done{};
+        if (entry.type == abi::device_type::net)
+            done = attach_net(entry, devices[i], name, left);
+        else if (entry.type == abi::device_type::block)
+            done = attach_block(entry, devices[i], name, left);
+        else
+            done = failure("the unikernel wants a device '" + name + "' of a type that this tender does not know");
+        if (!done)
+            return failure(done.error());
+        entry.attached = true;
+    }
+    if (const auto good = all_used(left, manifest); !good)
+        return failure(good.error());
+    return devices;
+}
+
+} // namespace mirage::tender

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "devices.hpp"
+#include "memory.hpp"
+#include "net_ring.hpp"
+#include "poller.hpp"
+#include <optional>
+
+namespace mirage::tender {
+
+/// How a guest ended by itself.
+struct halted {
+    int status = 0;
+    std::uint64_t cookie = 0;
+};
+
+/// The services of the ABI. A guest that breaks the contract ends the tender, with a report by the caller.
+class hypercalls {
+    const guest_memory& memory_;
+    std::span<device> devices_;
+    poller& poller_;
+    net_ring* ring_; ///< nullptr: none is offered
+    std::optional<halted> halted_{};
+
+    template <class T>
+    T* argument(std::uint64_t address) const noexcept;
+    std::uint64_t wait(std::uint64_t timeout);
+    hvt::abi::status transfer(const hvt::abi::block_transfer& t, bool write);
+
+public:
+    hypercalls(const guest_memory& memory, std::span<device> devices, poller& poller, net_ring* ring) noexcept
+        : memory_{memory}, devices_{devices}, poller_{poller}, ring_{ring} {}
+
+    /// Serves the call that `port` stands for, with its argument at `address`. The error: what the guest did wrong.
+    outcome<> serve(std::uint16_t port, std::uint64_t address);
+
+    const std::optional<halted>& end() const noexcept { return halted_; }
+};
+
+} // namespace mirage::tender

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// mirage-hvt: a tender for Solo5 hvt unikernels. Order of work: options, image, devices, machine, sandbox, run.
+#include "boot.hpp"
+#include "devices.hpp"
+#include "elf.hpp"
+#include "hypercalls.hpp"
+#include "kvm.hpp"
+#include "net_ring.hpp"
+#include "options.hpp"
+#include "poller.hpp"
+#include "report.hpp"
+#include "sandbox.hpp"
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace mirage;
+using namespace mirage::tender;
+
+template <class T>
+T must(outcome<T> got) {
+    if (!got)
+        die(got.error());
+    if constexpr (!std::is_void_v<T>)
+        return std::move(*got);
+}
+
+/// The whole file, mapped: what is not looked at is not read.
+std::span<const std::byte> map_file(const std::string& path) {
+    const hosted::unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    struct stat about {};
+    if (!file || ::fstat(file.get(), &about) != 0)
+        die(path + ": " + std::strerror(errno));
+    if (!S_ISREG(about.st_mode))
+        die(path + ": not a file");
+    if (about.st_size == 0)
+        return {};
+    const auto size = static_cast<std::size_t>(about.st_size);
+    void* const at = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (at == MAP_FAILED)
+        die(path + ": " + std::strerror(errno));
+    return {static_cast<const std::byte*>(at), size};
+}
+
+/// Everything that lives must not outlive the process: the kernel takes it all back.
+void end_by_signal(int) {
+    constexpr char text[] = "mirage-hvt: ended by a signal\n";
+    (void)!::write(STDERR_FILENO, text, sizeof text - 1);
+    ::_exit(1);
+}
+
+void handle_signals() {
+    struct sigaction action {};
+    action.sa_handler = end_by_signal;
+    (void)::sigaction(SIGINT, &action, nullptr);
+    (void)::sigaction(SIGTERM, &action, nullptr);
+    (void)::signal(SIGPIPE, SIG_IGN);
+}
+
+/// Enters the guest until it halts.
+halted run(const virtual_machine& machine, hypercalls& calls, std::span<const std::byte> file) {
+    kvm_run& r = machine.run();
+    for (;;) {
+        const int error = machine.enter();
+        if (error == EINTR)
+            continue;
+        const bool call = error == 0 && r.exit_reason == KVM_EXIT_IO && r.io.direction == KVM_EXIT_IO_OUT && r.io.size == 4
+                          && r.io.count == 1;
+        outcome<> served = failure("");
+        if (call) {
+            std::uint32_t address;
+            std::memcpy(&address, reinterpret_cast<const char*>(&r) + r.io.data_offset, sizeof address);
+            served = calls.serve(r.io.port, address);
+        }
+        if (!served) {
+            report_stop(machine, call ? served.error() : describe_exit(r, error), file);
+            std::_Exit(1);
+        }
+        if (calls.end())
+            return *calls.end();
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const options chosen = must(options::parse(argc, argv));
+    if (chosen.help) {
+        std::fwrite(help_text.data(), 1, help_text.size(), stdout);
+        return 0;
+    }
+    if (chosen.version) {
+        std::printf("mirage-hvt tender, version %s\nABI version 2\n", MIRAGE_VERSION);
+        return 0;
+    }
+    handle_signals();
+
+    const auto file = map_file(chosen.image);
+    auto unikernel = image::parse(file, chosen.memory << 20);
+    if (!unikernel)
+        die(chosen.image + ": " + unikernel.error());
+    auto devices = must(attach_devices(unikernel->devices, chosen));
+    bool has_net = false;
+    for (const device& d : devices)
+        has_net |= d.net != nullptr;
+
+    auto machine = must(virtual_machine::open());
+    const bool with_ring = has_net && machine.can_bind_ports();
+    const auto memory = must(guest_memory::reserve(chosen.memory << 20, with_ring));
+    must(machine.map(memory));
+    must(machine.create_processor());
+    if (unikernel->kernel_end > memory.size())
+        die(chosen.image + ": does not fit into the guest's memory; give it more with --mem=");
+    must(load(memory, file, *unikernel));
+    write_boot_info(memory, *unikernel, must(machine.tsc_frequency()), chosen.arguments, with_ring);
+    must(prepare_processor(machine, memory, unikernel->entry));
+
+    poller frames = must(poller::open(devices));
+    net_ring ring{memory, devices};
+    if (with_ring) {
+        must(ring.start());
+        if (!machine.bind_port(PORT_RING_KICK, ring.kick_descriptor()))
+            die("KVM does not connect the network ring's kick");
+    }
+    hypercalls calls{memory, devices, frames, with_ring ? &ring : nullptr};
+    must(enter_sandbox());
+
+    const halted end = run(machine, calls, file);
+    if (end.status == 255)
+        report_fault(memory, end.cookie, file);
+    std::_Exit(end.status);
+}

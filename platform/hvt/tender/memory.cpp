@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include "memory.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <sys/mman.h>
+
+namespace mirage::tender {
+
+outcome<guest_memory> guest_memory::reserve(std::uint64_t size, bool with_ring) {
+    constexpr std::uint64_t ring_room = 2 << 20, most = std::uint64_t{4} << 30;
+    guest_memory m;
+    m.total_ = std::min(size + (with_ring ? ring_room : 0), most);
+    m.size_ = m.total_ - (with_ring ? ring_room : 0);
+    // Shared, as the ABI says; touched by nobody before the guest does, so that what it does not use costs nothing.
+    void* const at = ::mmap(nullptr, m.total_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return failure("no room for " + std::to_string(m.total_ >> 20) + " MiB of guest memory: " + std::strerror(errno)
+                       + "; try a smaller --mem=");
+    m.base_ = static_cast<std::byte*>(at);
+    return m;
+}
+
+outcome<> guest_memory::protect(std::uint64_t start, std::uint64_t end, bool writable) const {
+    if (::mprotect(base_ + start, end - start, writable ? PROT_READ | PROT_WRITE : PROT_READ) != 0)
+        return failure(std::string{"guest memory cannot be protected: "} + std::strerror(errno));
+    return {};
+}
+
+} // namespace mirage::tender

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "message.hpp"
+#include "mirage/hvt/abi.hpp"
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace mirage::tender {
+
+/// The guest's RAM as this process sees it. The one place that turns a guest's number into a pointer.
+class guest_memory {
+    std::byte* base_ = nullptr;
+    std::uint64_t size_ = 0; ///< what the guest may name
+    std::uint64_t total_ = 0;
+
+public:
+    /// Reserves `size` zeroed octets, and behind them room for the network ring when there is one.
+    static outcome<guest_memory> reserve(std::uint64_t size, bool with_ring);
+
+    std::byte* base() const noexcept { return base_; }
+    std::uint64_t size() const noexcept { return size_; }
+    std::uint64_t total() const noexcept { return total_; }
+
+    /// `size` octets at `address`; empty data() when they are not all the guest's.
+    std::span<std::byte> at(std::uint64_t address, std::uint64_t size) const noexcept {
+        if (address >= size_ || size > size_ - address)
+            return {};
+        return {base_ + address, static_cast<std::size_t>(size)};
+    }
+
+    /// The ring, behind the guest's RAM.
+    hvt::abi::net_ring& ring() const noexcept { return *reinterpret_cast<hvt::abi::net_ring*>(base_ + size_); }
+
+    /// Takes the right to write away where the ABI says so. `writable` false: KVM follows, and the guest cannot.
+    outcome<> protect(std::uint64_t start, std::uint64_t end, bool writable) const;
+};
+
+} // namespace mirage::tender

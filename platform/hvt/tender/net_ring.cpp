@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "net_ring.hpp"
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace mirage::tender {
+
+namespace abi = hvt::abi;
+
+namespace {
+
+std::uint32_t load(const std::uint32_t& shared) noexcept {
+    return __atomic_load_n(&shared, __ATOMIC_ACQUIRE);
+}
+void store(std::uint32_t& shared, std::uint32_t value) noexcept {
+    __atomic_store_n(&shared, value, __ATOMIC_RELEASE);
+}
+
+} // namespace
+
+outcome<> net_ring::start() {
+    kick_ = hosted::unique_fd{::eventfd(0, EFD_CLOEXEC)};
+    pthread_t id;
+    if (!kick_ || ::pthread_create(&id, nullptr, thread, this) != 0)
+        return failure(std::string{"the network thread cannot be started: "} + std::strerror(errno));
+    (void)::pthread_detach(id);
+    return {};
+}
+
+/// Serves the entry at ent_head_. False: it is a read that was left where it is.
+bool net_ring::serve_entry(read_policy empty, std::uint64_t& received) {
+    abi::ring_entry e; // a copy: the guest may change its own while we look
+    std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
+    device* const target = e.handle < devices_.size() && devices_[e.handle].net ? &devices_[e.handle] : nullptr;
+    if (e.op == abi::ring_op::net_write || e.op == abi::ring_op::net_read) {
+        const auto room = memory_.at(e.data, e.len);
+        if (room.empty() && e.len != 0)
+            die("the guest put a buffer outside of its memory on the network ring");
+        if (e.op == abi::ring_op::net_write) {
+            if (target != nullptr)
+                target->net->write(room);
+        } else {
+            abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
+            if (target != nullptr) {
+                const std::int64_t n = target->net->read(room);
+                if (n < 0 && empty == read_policy::hold)
+                    return false;
+                c.ret = n < 0 ? abi::status::again : abi::status::ok;
+                c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
+                received |= n < 0 ? 0 : std::uint64_t{1} << e.handle;
+            }
+            // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
+            std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
+            store(shared().com_tail, ++com_tail_);
+        }
+    }
+    store(shared().ent_head, ++ent_head_);
+    return true;
+}
+
+std::uint64_t net_ring::serve(bool hold_last_reads) {
+    const std::lock_guard lock{serving_};
+    std::uint64_t received = 0;
+    const std::uint32_t tail = load(shared().ent_tail);
+    if (tail - ent_head_ > abi::ring_slots) // a lie: there are not that many slots
+        die("the guest's index on the network ring is out of bounds");
+    std::uint32_t first_held = tail; // reads from here on have no write behind them
+    if (hold_last_reads)
+        while (first_held != ent_head_
+               && shared().entry[(first_held - 1) % abi::ring_slots].op == abi::ring_op::net_read)
+            --first_held;
+    while (ent_head_ != tail) {
+        const bool last = hold_last_reads && static_cast<std::int32_t>(ent_head_ - first_held) >= 0;
+        if (!serve_entry(last ? read_policy::hold : read_policy::complete, received))
+            break;
+    }
+    return received;
+}
+
+/// How often the thread looks once more before it sleeps: some 20 us, about what a kick and a wake-up cost.
+constexpr int spins = 500;
+
+void* net_ring::thread(void* argument) {
+    auto& self = *static_cast<net_ring*>(argument);
+    abi::net_ring& ring = self.shared();
+    const auto waiting = [&] {
+        const std::lock_guard lock{self.serving_};
+        return load(ring.ent_tail) != self.ent_head_;
+    };
+    for (;;) {
+        bool more = false;
+        for (int i = 0; i < spins && !(more = waiting()); ++i)
+            __builtin_ia32_pause();
+        if (!more) {
+            // The guest looks at needs_kick after its store of ent_tail, we look at ent_tail after our store of
+            // needs_kick, each behind a full barrier: one of us sees the other's.
+            store(ring.needs_kick, 1);
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            if (!waiting()) {
+                std::uint64_t count;
+                while (::read(self.kick_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+                }
+            }
+            store(ring.needs_kick, 0);
+        }
+        (void)self.serve(false);
+    }
+}
+
+} // namespace mirage::tender

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "poller.hpp"
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+namespace mirage::tender {
+
+namespace {
+constexpr std::uint64_t timer_mark = ~std::uint64_t{0};
+} // namespace
+
+outcome<poller> poller::open(std::span<device> devices) {
+    poller p;
+    p.devices_ = devices;
+    p.epoll_ = hosted::unique_fd{::epoll_create1(EPOLL_CLOEXEC)};
+    p.timer_ = hosted::unique_fd{::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
+    const auto add = [&](int fd, std::uint64_t mark) {
+        epoll_event e{.events = EPOLLIN, .data = {.u64 = mark}};
+        return ::epoll_ctl(p.epoll_.get(), EPOLL_CTL_ADD, fd, &e) == 0;
+    };
+    bool good = p.epoll_ && p.timer_ && add(p.timer_.get(), timer_mark);
+    for (std::size_t i = 0; good && i < devices.size(); ++i)
+        if (devices[i].net)
+            good = add(devices[i].net->descriptor(), i);
+    if (!good)
+        return failure(std::string{"epoll cannot be set up: "} + std::strerror(errno));
+    return p;
+}
+
+std::uint64_t poller::wait(std::uint64_t timeout) noexcept {
+    if (timeout > 0) {
+        // A year is as good as for ever, and no sum overflows.
+        timeout = std::min<std::uint64_t>(timeout, std::uint64_t{365} * 24 * 3600 * 1'000'000'000);
+        const itimerspec when{.it_interval = {},
+                              .it_value = {static_cast<time_t>(timeout / 1'000'000'000),
+                                           static_cast<long>(timeout % 1'000'000'000)}};
+        (void)::timerfd_settime(timer_.get(), 0, &when, nullptr);
+    }
+    epoll_event seen[hvt::abi::manifest_max_entries];
+    int count;
+    do
+        count = ::epoll_pwait(epoll_.get(), seen, std::size(seen), timeout == 0 ? 0 : -1, nullptr);
+    while (count < 0 && errno == EINTR);
+    std::uint64_t ready = 0;
+    for (int i = 0; i < count; ++i) {
+        const std::uint64_t mark = seen[i].data.u64;
+        if (mark == timer_mark)
+            continue;
+        if ((seen[i].events & EPOLLIN) != 0) {
+            ready |= std::uint64_t{1} << mark;
+        } else { // only an error: level-triggered, it would wake us for ever
+            devices_[mark].net->mark_gone();
+            (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, devices_[mark].net->descriptor(), nullptr);
+        }
+    }
+    return ready;
+}
+
+} // namespace mirage::tender
