@@ -85,7 +85,6 @@ class Bench:
         self.samples = []
         self.skipped = {}
         self.failed = {}
-        self.noisy = 0
         self.one = {max(os.sched_getaffinity(0))}
 
     def plan(self):
@@ -146,7 +145,6 @@ class Bench:
         cpus = self.one if mode == "one" else None
         subject.start(running, work, self.options, cpus)
         idle = cpu.Idle().rate(cpus)
-        self.noisy += idle > 0.05
         before = cpu.Reading.now()
         outcome = self.load(work, subject, running, cpus)
         after = cpu.Reading.now()
@@ -222,8 +220,9 @@ def main():
     print(summary.text(result))
     for (work, subject), error in bench.failed.items():
         print(f"FAILED: {work} on {subject}: {error}")
-    if bench.noisy:
-        print(f"note: the machine was busy with other things before {bench.noisy} of {len(bench.samples)} "
+    noisy = sum(sample["idle_rate"] > 0.05 for sample in bench.samples)
+    if noisy:
+        print(f"note: the machine was busy with other things before {noisy} of {len(bench.samples)} "
               "measurements; figures of a quiet machine are better")
     if options.json:
         with open(options.json, "w") as file:

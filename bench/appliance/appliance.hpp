@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/mirage.hpp"
+#include "mirage/net/stack.hpp"
+#include "mirage/os/network_keys.hpp"
 #include <array>
 #include <optional>
 
@@ -17,8 +19,7 @@ public:
     struct options {
         mirage::net::ipv4_options network{};
     };
-    static constexpr auto keys = mirage::os::keys(
-        mirage::os::group<&options::network>(mirage::os::network_keys));
+    static constexpr auto keys = mirage::os::keys(mirage::os::network_keys<&options::network>());
 
     bench_appliance(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
 
@@ -72,7 +73,8 @@ private:
     }
 
     static task discard(stream peer) noexcept {
-        while (co_await peer.async_receive()) {
+        // the slice has a name: GCC 12 does not destroy a temporary that is awaited in the condition of a loop
+        while (const auto text = co_await peer.async_receive()) {
         }
     }
 

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""An appliance that keeps its address by DHCP (RFC 2131), against dnsmasq, or libslirp's own server."""
+
+import os
+import subprocess
+
+from interop import check, equal, in_text, main
+from testnet import Skip, require_root, subjects
+from testnet.wait import wait_until
+
+LEASED = subjects.App("leased", "test/interop/leased")
+SERVER = "10.0.0.1"
+DISCOVER = bytes([53, 1, 1])  # the message type, as an option
+
+
+def attach(lab, case, user=False):
+    """A network for the appliance; the subject itself is started by start()."""
+    if case.target is None:
+        raise Skip("the reference has no DHCP client of ours")
+    if case.target.user_networking != user:
+        raise Skip("needs user networking" if user else "user networking has a DHCP server of its own")
+    require_root("tcpdump", "tshark", *([] if user else ["dnsmasq"]))
+    subjects.available(LEASED, case.target, case.build)
+    return subjects.attach_user(lab, LEASED) if user else subjects.attach_tap(lab, LEASED)
+
+
+def start(case, running):
+    words = subjects.command(LEASED, case.target, case.build)
+    running.process = running.server.start(*(word for word in words if not word.startswith("--ipv4")))
+    return running.process
+
+
+def serve(lab, running, address, *options):
+    """A DHCP server that has one address to give."""
+    directory = os.path.join(lab.directory, f"dnsmasq-{address}")
+    os.makedirs(directory)
+    process = running.client.start(
+        "dnsmasq", "--no-daemon", "--log-dhcp", "--conf-file=/dev/null", "--port=0", "--user=root", "--no-ping",
+        f"--interface={running.device}", "--bind-interfaces", "--dhcp-authoritative",
+        f"--dhcp-leasefile={directory}/leases", f"--pid-file={directory}/pid",
+        f"--dhcp-range={address},{address},255.255.255.0,2m", *options)
+    process.wait_for_log("DHCP, IP range", 5)
+    return process
+
+
+def wait_for_count(process, text, count, seconds):
+    def seen():
+        process.check()
+        return process.log().count(text) >= count
+    wait_until(seen, seconds, f"{count} times {text!r} from {process.name}")
+
+
+def gets_an_address(lab, case):
+    running = attach(lab, case)
+    with case.judged(running) as capture:
+        server = serve(lab, running, "10.0.0.50")
+        subject = start(case, running)
+        subject.wait_for_log(f"leased 10.0.0.50/24 from {SERVER}, router {SERVER}", 10)
+        in_text("DHCPACK.*10.0.0.50.*leased", server.log(), "the server's log")
+        running.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "10.0.0.50")
+    said = subprocess.run(["tshark", "-n", "-r", capture.path, "-Y", "dhcp", "-Tfields", "-edhcp.option.dhcp",
+                           "-edhcp.client_id.iaid"], capture_output=True, text=True, check=True).stdout.splitlines()
+    equal([line.split("\t")[0] for line in said], ["1", "2", "3", "5"], "DISCOVER, OFFER, REQUEST, ACK")
+    check(said[0].split("\t")[1], "tshark sees no IAID: the client identifier is not that of RFC 4361")
+    running.stop()
+
+
+def waits_for_a_server(lab, case):
+    running = attach(lab, case)
+    with case.judged(running):
+        begin = running.client.packet_socket(running.device)
+        begin.settimeout(10)
+        subject = start(case, running)
+        while DISCOVER not in begin.recv(2048):  # this one has nobody to answer it
+            pass
+        begin.close()
+        server = serve(lab, running, "10.0.0.51")
+        subject.wait_for_log("leased 10.0.0.51/24", 20)
+        in_text("DHCPDISCOVER", server.log(), "the server's log")
+    running.stop()
+
+
+def renews_its_lease(lab, case):
+    running = attach(lab, case)
+    with case.judged(running):
+        server = serve(lab, running, "10.0.0.52", "--dhcp-option-force=58,0:0:0:5")
+        subject = start(case, running)
+        subject.wait_for_log("leased 10.0.0.52/24", 10)
+        wait_for_count(server, "DHCPACK", 3, 20)
+        wait_for_count(subject, "leased 10.0.0.52/24", 3, 5)
+        equal(server.log().count("DHCPDISCOVER"), 1, "discovers")
+        check("lost" not in subject.log(), "the lease was lost on the way")
+    running.stop()
+
+
+def moves_when_it_is_told(lab, case):
+    running = attach(lab, case)
+    with case.judged(running):
+        server = serve(lab, running, "10.0.0.53", "--dhcp-option-force=58,0:0:0:5")
+        subject = start(case, running)
+        subject.wait_for_log("leased 10.0.0.53/24", 10)
+        server.stop()
+        server = serve(lab, running, "10.0.0.54")
+        subject.wait_for_log("lease lost", 20)
+        subject.wait_for_log("leased 10.0.0.54/24", 20)
+        in_text("DHCPNAK", server.log(), "the server's log")
+        running.client.run("ping", "-c", "1", "-W", "2", "10.0.0.54")
+    running.stop()
+
+
+def gets_an_address_from_libslirp(lab, case):
+    running = attach(lab, case, user=True)
+    start(case, running).wait_for_log(f"leased {subjects.USER_SUBJECT}/24 from {subjects.USER_GATEWAY}", 10)
+    running.stop()
+
+
+if __name__ == "__main__":
+    main(gets_an_address, waits_for_a_server, renews_its_lease, moves_when_it_is_told, gets_an_address_from_libslirp)
