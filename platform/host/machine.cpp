@@ -110,6 +110,8 @@ std::uint64_t machine::sleep_until(instant deadline) noexcept {
     }
     if (::ppoll(watched.data(), count + 1, deadline == never ? nullptr : &left, nullptr) <= 0)
         return 0; // the deadline, or a signal
+    if (std::uint64_t times = 0; (watched[count].revents & POLLIN) != 0 && ::read(stop_event_, &times, sizeof times) < 0)
+        return 0;
 
     std::uint64_t ready = 0;
     for (nfds_t i = 0; i < count; ++i) {

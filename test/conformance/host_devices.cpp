@@ -161,9 +161,23 @@ TEST_CASE("options of the platform end where the keys begin, or at --") {
     CHECK(process.home.declare(interface).has_value());
 }
 
-TEST_CASE("Ethernet addresses are read strictly") {
-    CHECK(host::parse_mac("02:00:5e:Aa:0f:f0") == mac_address{{0x02, 0x00, 0x5e, 0xaa, 0x0f, 0xf0}});
-    for (const auto bad : {"", "02", "02:00:5e:aa:0f", "02:00:5e:aa:0f:f0:", "02:00:5e:aa:0f:fg", "02-00-5e-aa-0f-f0",
-                           "2:0:5e:aa:f:f0", "02:00:5e:aa:0f:f00"})
-        CHECK_FALSE(host::parse_mac(bad).has_value());
+TEST_CASE("Ethernet addresses are read strictly, and are of one station") {
+    const auto choose = [](const std::string& text) {
+        started process{{"--net-mac:service=" + text}};
+        return host::choose_mac(process.home, "service");
+    };
+    CHECK(choose("02:00:5e:Aa:0f:f0") == mac_address{{0x02, 0x00, 0x5e, 0xaa, 0x0f, 0xf0}});
+    for (const auto bad : {"02", "02:00:5e:aa:0f", "02:00:5e:aa:0f:f0:", "02:00:5e:aa:0f:fg", "02-00-5e-aa-0f-f0",
+                           "2:0:5e:aa:f:f0", "02:00:5e:aa:0f:f00", "01:00:5e:00:00:01", "00:00:00:00:00:00"})
+        CHECK_FALSE(choose(bad).has_value());
+}
+
+TEST_CASE("user networking: a cable that carries frames, or a sentence that says what is wrong") {
+    const auto open = [](const std::string& value) {
+        started process{{"--net:service=" + value}};
+        return host::netif<"service">{process.home}.open();
+    };
+    CHECK(open("user").has_value());
+    CHECK_FALSE(open("user,fast").has_value());
+    CHECK_FALSE(open("user,hostfwd=tcp:127.0.0.1:80").has_value());
 }

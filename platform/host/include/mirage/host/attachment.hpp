@@ -13,6 +13,7 @@ struct attachment {
     bool offloads = false; ///< each frame has an offload_header in front
     std::size_t mtu = 1500;
     std::string_view device{}; ///< the TAP interface's name; empty for user networking
+    bool up = true;            ///< false: nothing goes through before somebody sets it up
 };
 
 /// Connects the application's interface `name` to what `--net:NAME=` says: an existing TAP interface, or user

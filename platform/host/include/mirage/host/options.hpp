@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
 #include "mirage/core/errc.hpp"
 #include "mirage/os/device_list.hpp"
 #include <optional>
@@ -11,30 +10,8 @@
 
 namespace mirage::host {
 
-/// Puts a line "NAME: ..." on standard error. `text` has no end of line.
+/// Puts a line on standard error. `text` has no end of line.
 void complain(const std::string& text) noexcept;
-
-/// "aa:bb:cc:dd:ee:ff"; errc::malformed.
-constexpr result<mac_address> parse_mac(std::string_view text) noexcept {
-    mac_address mac{};
-    for (std::size_t i = 0; i < 6; ++i) {
-        if (text.size() != 17 - 3 * i || (i < 5 && text[2] != ':'))
-            return std::unexpected(errc::malformed);
-        unsigned value = 0;
-        for (const char c : text.substr(0, 2)) {
-            const int digit = c >= '0' && c <= '9'   ? c - '0'
-                              : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                              : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                     : -1;
-            if (digit < 0)
-                return std::unexpected(errc::malformed);
-            value = value * 16 + static_cast<unsigned>(digit);
-        }
-        mac.octet[i] = static_cast<std::uint8_t>(value);
-        text.remove_prefix(i < 5 ? 3 : 2);
-    }
-    return mac;
-}
 
 /// The words of a command line, taken apart: what is for this platform (`--KIND:DEVICE=VALUE`), up to the first
 /// word that is not, and the application's boot keys behind it. `--` ends the platform's part, too.
