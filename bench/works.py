@@ -49,7 +49,7 @@ WORKS = (
 MARKS = (
     ("http16", "host", 1.35),
     ("http16", "hvt-tap", 1.00),
-    ("bulk-receive", "host", 0.80),
+    ("bulk-receive", "host-vnet", 0.80),
 )
 
 
