@@ -194,6 +194,9 @@ public:
             no_connection(tuple, seg);
             return;
         }
+        // Text ahead of a hole was never acknowledged, so it may go: what fills the hole must not be turned away for it.
+        if (seg.length > 0 && machine::at_or_before(seg.seq, c->tcb.rcv.nxt) && short_of_memory(*c))
+            c->received.drop_early(nodes_);
         if (seg.length > 0 && short_of_memory(*c)) {
             // Its acknowledgement counts; its text will come again.
             ++statistics_.text_dropped;
