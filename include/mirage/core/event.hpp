@@ -5,7 +5,8 @@
 namespace mirage {
 
 /// A level that coroutines wait for: set() releases all that wait and stays set until reset() or until a wait
-/// consumes it. Must outlive its waiters' suspension, not the waiters.
+/// consumes it. Must outlive its waiters' suspension, not the waiters. A waiter that is destroyed after set() and
+/// before it ran takes its wake-up with it: whoever gives up a wait looks at what he waits for before the next one.
 class event {
     scheduler& home_;
     intrusive_list<operation> waiters_;
