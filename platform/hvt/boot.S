@@ -30,6 +30,12 @@ _start:                                 /* rdi: boot information, all the way to
         movq    $boot_pd + PTE_TABLE, boot_pdpt
         movq    $PTE_LARGE_RW, boot_pd
         movq    $boot_tables_page + PTE_LARGE_RW, boot_pd_of_tables
+        /* The final tables' upper levels, too: on a host with shadow paging, a page's first touch in ring 3 costs as
+           much as twenty instructions here, and its neighbours that were touched already come with it. */
+        movq    $final_pdpt + PTE_TABLE, final_pml4
+        movq    $final_pds + PTE_TABLE, final_pdpt
+        movq    $final_pts + PTE_TABLE, final_pds
+        movq    $0, final_pts
         movl    $MSR_EFER, %ecx
         movl    $EFER_LME | EFER_LMA | EFER_NXE, %eax
         xorl    %edx, %edx
@@ -119,8 +125,7 @@ trap_entry_end:
 /* ---- CPL3: the final page tables --------------------------------------------------------------------------- */
         .type   boot_build, @function
 boot_build:
-        /* 4. The upper levels: one PDPT, a page directory for each of 4 GiB, a page table for each 2 MiB of image. */
-        movq    $final_pdpt + PTE_TABLE, final_pml4
+        /* 4. The other page directories, one for each GiB, and a page table for each 2 MiB of image. */
         movl    $final_pds + PTE_TABLE, %eax
         xorl    %ecx, %ecx
 1:      movq    %rax, final_pdpt(,%rcx,8)
@@ -363,6 +368,8 @@ trap_stack_end:
 gdt:    .zero   GDT_SIZE
         .balign PAGE_SIZE
 gdt_end:
+        .section .bss.supervisor.tables, "aw", @nobits
+        .balign PAGE_SIZE
 boot_pml4:
         .zero   PAGE_SIZE
 boot_pdpt:
@@ -375,9 +382,10 @@ final_pml4:
         .zero   PAGE_SIZE
 final_pdpt:
         .zero   PAGE_SIZE
+        /* Here link.ld puts final_pts, one page for each 2 MiB of the image; then come the page directories. */
+        .section .bss.supervisor.directories, "aw", @nobits
+        .balign PAGE_SIZE
 final_pds:
         .zero   4 * PAGE_SIZE
-        .globl  final_pts
-final_pts:                              /* link.ld reserves one page for each 2 MiB of the image */
 
         .section .note.GNU-stack, "", @progbits

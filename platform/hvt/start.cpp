@@ -24,7 +24,7 @@ namespace {
 /// A guess at the guard must fail; the octet that is 0 stops string functions from reading or writing it.
 std::uintptr_t stack_guard() noexcept {
     std::uint64_t value = 0;
-    if (mirage::hvt::processor_entropy().rdrand)
+    if (mirage::hvt::processor_has_rdrand())
         (void)mirage::hvt::detail::rdrand(value);
     value ^= mirage::hvt::cycles() * 0x9e3779b97f4a7c15;
     return value & ~std::uint64_t{0xff00};

@@ -59,14 +59,10 @@ inline void absorb(chacha20::key& state, const std::array<std::uint64_t, 8>& wor
 
 } // namespace detail
 
-/// Where the entropy of this boot comes from.
-struct entropy_sources {
-    bool rdseed = false, rdrand = false;
-};
-
-inline entropy_sources processor_entropy() noexcept {
-    return {.rdseed = detail::cpuid(0).a >= 7 && (detail::cpuid(7).b >> 18 & 1) != 0,
-            .rdrand = (detail::cpuid(1).c >> 30 & 1) != 0};
+// Asking the processor is an exit: each of these is called rarely.
+inline bool processor_has_rdrand() noexcept { return (detail::cpuid(1).c >> 30 & 1) != 0; }
+inline bool processor_has_rdseed() noexcept {
+    return detail::cpuid(0).a >= 7 && (detail::cpuid(7).b >> 18 & 1) != 0;
 }
 
 /// 32 octets that nobody outside can predict: RDSEED or RDRAND where the processor has one that works; always, too,
@@ -81,10 +77,9 @@ inline entropy_sources processor_entropy() noexcept {
         words[7] = words[7] * 31 + entry.capacity; // MAC addresses, disk sizes
     detail::absorb(state, words);
 
-    const auto has = processor_entropy();
-    if (has.rdseed && detail::draw<detail::rdseed>(words))
+    if (processor_has_rdseed() && detail::draw<detail::rdseed>(words))
         detail::absorb(state, words);
-    if (has.rdrand && detail::draw<detail::rdrand>(words))
+    if (processor_has_rdrand() && detail::draw<detail::rdrand>(words))
         detail::absorb(state, words);
 
     // Each word is the time that absorbing the ones before took.
