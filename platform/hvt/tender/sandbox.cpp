@@ -21,7 +21,7 @@ constexpr unsigned allowed[] = {
     SYS_ioctl,         SYS_read,        SYS_write,          SYS_writev,    SYS_pread64,        SYS_pwrite64,
     SYS_epoll_pwait,   SYS_epoll_ctl,   SYS_timerfd_settime, SYS_clock_gettime, SYS_exit_group, SYS_exit,
     SYS_rt_sigreturn,  SYS_futex,       SYS_mmap,           SYS_mprotect,  SYS_munmap,         SYS_madvise,
-    SYS_brk,           SYS_rt_sigprocmask, SYS_close,       SYS_rseq,      SYS_fstat,          SYS_newfstatat,
+    SYS_brk,           SYS_rt_sigprocmask, SYS_close,       SYS_rseq, SYS_set_robust_list,      SYS_fstat,          SYS_newfstatat,
     SYS_restart_syscall, SYS_sched_yield,
 };
 
