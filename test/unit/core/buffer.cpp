@@ -2,6 +2,7 @@
 #include "mirage/core/buffer.hpp"
 #include "support.hpp"
 #include <doctest/doctest.h>
+#include <optional>
 #include <vector>
 
 using namespace mirage;
@@ -124,10 +125,10 @@ TEST_CASE("errors of the programmer are panics") {
     }));
     CHECK(test::panics("while a slice of it lives", [] {
         slice survivor;
-        buffer_pool pool{1, 64};
-        page p = pool.take();
-        survivor = std::move(p).freeze(0, 1);
-        pool.~buffer_pool();
+        std::optional<buffer_pool> pool;
+        pool.emplace(1u, 64u);
+        survivor = pool->take().freeze(0, 1);
+        pool.reset();
     }));
 }
 
