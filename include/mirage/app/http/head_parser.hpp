@@ -7,6 +7,7 @@
 #include "mirage/core/octets.hpp"
 #include <array>
 #include <cstdint>
+#include <memory>
 
 namespace mirage::http {
 
@@ -96,7 +97,7 @@ public:
     /// Whether a part of a request was seen; an empty line before it is not (RFC 9112 section 2.2).
     constexpr bool begun() const noexcept { return phase_ == phase::fields || scanned_ > line_; }
 
-    constexpr void reset() noexcept { *this = head_parser{*limits_}; }
+    constexpr void reset() noexcept { std::construct_at(this, *limits_); }
 
 private:
     enum class phase : std::uint8_t { start, fields };
@@ -167,8 +168,9 @@ private:
         if (static_cast<std::size_t>(at - line) > limits_->request_line)
             return fail(status::uri_too_long);
         // HTTP-version = "HTTP/" DIGIT "." DIGIT, then CRLF
-        constexpr std::string_view shape{"HTTP/0.0\r\n"};
-        for (std::size_t i = 0; i < shape.size(); ++i) {
+        constexpr std::string_view shape{"HTTP/0.0\r\n"}, usual{"HTTP/1.1\r\n"};
+        const bool is_usual = end - at >= 10 && std::memcmp(at, usual.data(), 10) == 0;
+        for (std::size_t i = is_usual ? shape.size() : 0; i < shape.size(); ++i) {
             if (at + i == end)
                 return outcome::incomplete;
             if (shape[i] == '0' ? !detail::is(at[i], detail::digit_octet) : at[i] != shape[i])

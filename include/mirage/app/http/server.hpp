@@ -116,7 +116,7 @@ public:
                 else
                     refusal = parsed.error() == errc::too_large ? status::uri_too_long : status::bad_request;
             }
-            const request_head nothing{};
+            static constexpr request_head nothing{};
             const request plain{refusal ? nothing : head, refusal ? std::string_view{} : text, target};
             body_reader<connection<Stream>> asked{c, plain};
             const bool has_body = !refusal && asked.has_body();
