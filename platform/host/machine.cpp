@@ -71,11 +71,11 @@ unsigned machine::watch(input_source& source) noexcept {
     return source_count_++;
 }
 
-/// Asks every device once.
+/// Asks every device once, but for those that are quiet most of the time.
 std::uint64_t machine::look() noexcept {
     std::uint64_t ready = 0;
     for (unsigned i = 0; i < source_count_; ++i)
-        if (sources_[i]->look())
+        if (!sources_[i]->only_when_woken && sources_[i]->look())
             ready |= std::uint64_t{1} << i;
     return ready;
 }

@@ -24,6 +24,9 @@ result<> network_interface::open() noexcept {
     }
     descriptor = link_.descriptor;
     bit_ = home_.watch(*this);
+    down_ = !link_.up;
+    if (!link_.device.empty())
+        link_watch_.open(home_, link_.device);
     return {};
 }
 
@@ -41,8 +44,9 @@ void network_interface::went_down() noexcept {
 }
 
 void network_interface::came_up() noexcept {
-    down_ = false;
-    complain(std::string{name_} + ": the interface is up again");
+    if (std::exchange(down_, false))
+        complain(std::string{name_} + ": the interface is up" + (link_.up ? " again" : ""));
+    link_.up = true;
 }
 
 } // namespace mirage::host

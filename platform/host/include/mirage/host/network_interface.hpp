@@ -5,6 +5,7 @@
 #include "mirage/device/netif.hpp"
 #include "mirage/host/attachment.hpp"
 #include "mirage/host/capture.hpp"
+#include "mirage/host/link_watch.hpp"
 #include "mirage/host/machine.hpp"
 #include "mirage/host/offload_header.hpp"
 #include <array>
@@ -41,6 +42,11 @@ class network_interface : input_source {
     bool has_ahead_ = false;
     event readable_;
     capture capture_;
+    link_watch link_watch_{[](void* self, bool up) noexcept {
+                               auto& me = *static_cast<network_interface*>(self);
+                               up ? me.came_up() : me.went_down();
+                           },
+                           this};
 
     bool fetch(received_frame& into) noexcept;
     bool accept(received_frame& into, std::size_t size) noexcept;
