@@ -2,7 +2,7 @@
 #include "mirage/core/buffer.hpp"
 #include "support.hpp"
 #include <doctest/doctest.h>
-#include <optional>
+#include <memory>
 #include <vector>
 
 using namespace mirage;
@@ -125,8 +125,7 @@ TEST_CASE("errors of the programmer are panics") {
     }));
     CHECK(test::panics("while a slice of it lives", [] {
         slice survivor;
-        std::optional<buffer_pool> pool;
-        pool.emplace(1u, 64u);
+        auto pool = std::make_unique<buffer_pool>(1u, 64u);
         survivor = pool->take().freeze(0, 1);
         pool.reset();
     }));
