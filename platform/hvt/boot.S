@@ -36,6 +36,8 @@ _start:                                 /* rdi: boot information, all the way to
         movq    $final_pds + PTE_TABLE, final_pdpt
         movq    $final_pts + PTE_TABLE, final_pds
         movq    $0, final_pts
+        movq    $0, main_stack_end - 8
+        movq    $0, bss_begin
         movl    $MSR_EFER, %ecx
         movl    $EFER_LME | EFER_LMA | EFER_NXE, %eax
         xorl    %edx, %edx
@@ -319,9 +321,9 @@ memory_map:
         region  IMAGE_BASE, PTE_READ, PTE_NX_HIGH, "boot information (read-only)"
         region  text_end, PTE_READ, 0, "program text"
         region  rodata_end, PTE_READ, PTE_NX_HIGH, "read-only data"
-        region  data_end, PTE_WRITE, PTE_NX_HIGH, "data"
         region  main_stack, 0, 0, "the guard page below the main stack"
         region  main_stack_end, PTE_WRITE, PTE_NX_HIGH, "the main stack"
+        region  data_end, PTE_WRITE, PTE_NX_HIGH, "data"
         region  trap_stack, 0, 0, "the guard page below the trap stack"
         region  trap_stack_end, PTE_WRITE, PTE_NX_HIGH, "the trap stack"
         region  gdt_end, PTE_SUPERVISOR_READ, PTE_NX_HIGH, "the GDT"
@@ -345,7 +347,7 @@ too_small_halt:
         .asciz  "/nonexistent/mirage/"
 
 /* ---- zeroed memory ---------------------------------------------------------------------------------------- */
-        .section .bss.stacks, "aw", @nobits
+        .section .stack, "aw", @nobits
         .balign PAGE_SIZE
         .zero   PAGE_SIZE
         .globl  main_stack, main_stack_end
@@ -353,7 +355,7 @@ main_stack:
         .zero   MAIN_STACK_SIZE
 main_stack_end:
 
-        .section .bss.supervisor, "aw", @nobits
+        .section .supervisor, "aw", @nobits
         .balign PAGE_SIZE
         .zero   PAGE_SIZE
         .globl  trap_stack, trap_stack_end
@@ -368,8 +370,6 @@ trap_stack_end:
 gdt:    .zero   GDT_SIZE
         .balign PAGE_SIZE
 gdt_end:
-        .section .bss.supervisor.tables, "aw", @nobits
-        .balign PAGE_SIZE
 boot_pml4:
         .zero   PAGE_SIZE
 boot_pdpt:
@@ -383,7 +383,7 @@ final_pml4:
 final_pdpt:
         .zero   PAGE_SIZE
         /* Here link.ld puts final_pts, one page for each 2 MiB of the image; then come the page directories. */
-        .section .bss.supervisor.directories, "aw", @nobits
+        .section .supervisor.directories, "aw", @nobits
         .balign PAGE_SIZE
 final_pds:
         .zero   4 * PAGE_SIZE

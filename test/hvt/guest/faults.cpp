@@ -16,8 +16,7 @@ class faults {};
 MIRAGE_PLATFORM_NOTES(faults<platform::console>)
 
 extern "C" {
-extern std::byte final_pml4[], boot_pd[], gdt[], idt[], tss[], main_stack_end[];
-[[noreturn]] void mirage_hvt_start(const hvt::abi::boot_info& info) noexcept;
+extern std::byte final_pml4[], boot_pd[], gdt[], idt[], tss[], trap_stack[];
 }
 
 namespace {
@@ -96,7 +95,7 @@ constexpr fault table[] = {
     {"non-canonical", [] noexcept { *hidden<>(std::uintptr_t{1} << 63) = 1; }},
     {"stack-overflow", [] noexcept { variable = recurse(0); }},
     {"stack-overflow-at-once", [] noexcept { variable = large_frame(); }},
-    {"above-stack", [] noexcept { write_to(main_stack_end); }},
+    {"below-trap-stack", [] noexcept { write_to(hidden(&trap_stack[0]) - 8); }},
     {"smash", [] noexcept { smash(64); }},
     {"ud2", [] noexcept { asm volatile("ud2"); }},
     {"divide",

@@ -30,7 +30,7 @@ EXPECTED = {
     "non-canonical": [r"general protection fault"],
     "stack-overflow": [r"stack overflow: write to 0x[0-9a-f]+, in the guard page below the main stack"],
     "stack-overflow-at-once": [r"stack overflow: .* in the guard page below the main stack"],
-    "above-stack": [r"in the guard page below the trap stack"],
+    "below-trap-stack": [r"in the guard page below the trap stack"],
     "smash": [r"panic: stack smashed"],
     "ud2": [r"invalid opcode \(vector 6,"],
     "divide": [r"division error \(vector 0,"],
