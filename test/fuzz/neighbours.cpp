@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::size_t given = 0;
         const auto address = [&] { return ipv4_address{own.value() + script.choice(24)}; };
         while (!script.done()) {
-            switch (script.choice(6)) {
+            switch (script.choice(7)) {
             case 0: {
                 const auto to = address();
                 ++given;
@@ -95,8 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             expect(cache.size() <= 8, "bounded entries");
             expect(cache.incomplete() <= 4, "bounded incomplete entries");
             expect(cache.waiting() <= 4, "bounded packets");
-            expect(cache.waiting() >= cache.incomplete(), "each incomplete entry keeps its latest packet");
-            expect((cache.incomplete() == 0) == (cache.waiting() == 0), "packets wait only for answers");
+            expect(cache.incomplete() != 0 || cache.waiting() == 0, "packets wait only for answers");
             expect(cache.incomplete() == 0 || cache.next_deadline() != never,
                    "an unanswered request has a timer");
             expect(parcel::alive == cache.waiting(), "no packet is leaked");

@@ -149,8 +149,10 @@ public:
             .emit(room.network_header());
         if (hop->mac)
             return send_to(*hop->mac, room, packet);
-        if (const mac_address* const mac = neighbours_.find(hop->address, stack_.now(), arp_)) [[likely]]
+        if (const mac_address* const mac = neighbours_.find(hop->address, stack_.now(), arp_)) [[likely]] {
+            set_alarm(); // an entry that has grown old is being polled
             return send_to(*mac, room, packet);
+        }
         return wait_for(hop->address, room, packet);
     }
 
@@ -211,6 +213,8 @@ private:
     result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
         if (packet.payload.size() > waiting_packet::max_payload || packet.transient) {
             ++statistics_.unresolved;
+            neighbours_.solicit(hop, stack_.now(), arp_);
+            set_alarm();
             return {};
         }
         waiting_packet waiting{.room = room,

@@ -100,24 +100,21 @@ public:
             out.resolved(std::move(packet), mac_address{*known});
             return;
         }
-        index at = search(address);
-        if (at != none && entries_[at].state != neighbour_state::incomplete) {
-            release(entries_[at]); // too old to be believed
-            at = none;
-        }
-        if (at == none) {
-            at = make_room(true);
-            if (at == none) {
-                ++counters_.refused;
-                return;
-            }
-            insert(at, address, neighbour_state::incomplete, now);
-            ++incomplete_;
-        }
-        mark_used(entries_[at], now);
-        enqueue(entries_[at], std::move(packet));
-        if (entries_[at].attempts == 0)
-            ask(entries_[at], mac_address::broadcast(), now, out);
+        entry* const e = make_incomplete(address, now);
+        if (e == nullptr)
+            return;
+        enqueue(*e, std::move(packet));
+        if (e->attempts == 0)
+            ask(*e, mac_address::broadcast(), now, out);
+    }
+
+    /// Asks for an address on behalf of a packet that cannot wait, so that the next one need not.
+    template <neighbours_output<Pending> Out>
+    void solicit(ipv4_address address, instant now, Out& out) noexcept {
+        if (find(address, now, out) != nullptr)
+            return;
+        if (entry* const e = make_incomplete(address, now); e != nullptr && e->attempts == 0)
+            ask(*e, mac_address::broadcast(), now, out);
     }
 
     /// RFC 826 "Packet Reception". A packet whose sender claims our own address is a conflict and changes
@@ -252,6 +249,26 @@ private:
             ask(e, e.mac, now, out);
         }
         return &e.mac;
+    }
+
+    /// The entry that waits for an answer from `address`, made if need be; nullptr when there is no room for it.
+    entry* make_incomplete(ipv4_address address, instant now) noexcept {
+        index at = search(address);
+        if (at != none && entries_[at].state != neighbour_state::incomplete) {
+            release(entries_[at]); // too old to be believed
+            at = none;
+        }
+        if (at == none) {
+            at = make_room(true);
+            if (at == none) {
+                ++counters_.refused;
+                return nullptr;
+            }
+            insert(at, address, neighbour_state::incomplete, now);
+            ++incomplete_;
+        }
+        mark_used(entries_[at], now);
+        return &entries_[at];
     }
 
     template <class Out>

@@ -328,6 +328,20 @@ TEST_CASE("every address that is asked for keeps its latest packet (RFC 1122 sec
     }
 }
 
+TEST_CASE("asking on behalf of a packet that cannot wait (RFC 1122 section 2.3.2.2)") {
+    bench b;
+    b.cache.solicit(their, b.now, b.out);
+    b.cache.solicit(their, b.now, b.out);
+    CHECK(b.out.arp.size() == 1);
+    CHECK(b.cache.waiting() == 0);
+    b.send(their, 1);
+    CHECK(b.out.arp.size() == 1);
+    b.answer_from(their);
+    CHECK(b.out.sent_on() == std::vector{1});
+    b.cache.solicit(their, b.now, b.out);
+    CHECK(b.out.arp.size() == 1);
+}
+
 TEST_CASE("a new configuration forgets everybody and drops what waits") {
     bench b;
     b.send(their, 1);
