@@ -4,14 +4,12 @@
 #include <mirage/app/http/server.hpp>
 #include <mirage/app/metrics.hpp>
 #include <mirage/app/static_files.hpp>
-#include <mirage/core/sha256.hpp>
 #include <mirage/mirage.hpp>
 #include <mirage/net/stack.hpp>
 #include <mirage/os/network_keys.hpp>
 #include <optional>
 
-/// A web server of one folder (pages/, embedded at build time), with /metrics, and two services to measure with:
-/// GET /test/N gives N octets, PUT or POST /upload answers with the SHA-256 of what it was sent.
+/// A web server of one folder (pages/, embedded at build time), with /metrics.
 template <mirage::netif Net, mirage::console Con, mirage::clock Clk, mirage::random_source Rnd>
 class website {
 public:
@@ -38,9 +36,6 @@ public:
         http::router routes{
             http::files{site::site},
             http::get<"/metrics">([this](const http::request&, http::response& answer) { export_metrics(answer); }),
-            http::get<"/test/*">([this](auto& asked, auto& answer) { return send_pattern(asked, answer); }),
-            http::on<"/upload">(http::method::put | http::method::post,
-                                [](auto& asked, auto& answer) { return digest(asked, answer); }),
         };
         http::server server{ctx.loop, clock_, pages_, routes};
         if (chosen.access_log)
@@ -66,7 +61,6 @@ private:
     Clk& clock_;
     Rnd& random_;
     mirage::buffer_pool pages_{192, 1024};   // heads of responses: 192 KiB
-    mirage::buffer_pool pattern_{32, 8192};  // content of /test/N: 256 KiB
     mirage::metrics<32> metrics_;
     std::optional<stack> stack_;
 
@@ -85,52 +79,5 @@ private:
     void export_metrics(mirage::http::response& answer) const noexcept {
         answer.type(metrics_.content_type).field("Cache-Control", "no-store");
         metrics_.write([&answer](std::string_view text) { answer.text(text); });
-    }
-
-    /// Octet i of the stream is (i * 2654435761 mod 2^32) >> 24: no stretch of it looks like its neighbours.
-    template <class Request, class Response>
-    mirage::task<> send_pattern(Request& asked, Response& answer) noexcept {
-        const auto count = mirage::http::parse_decimal(asked.path().substr(6));
-        if (!count) {
-            answer.fail(mirage::http::status::not_found);
-            co_return;
-        }
-        answer.type("application/octet-stream").field("Cache-Control", "no-store");
-        answer.start(*count);
-        std::uint32_t product = 0;
-        for (std::uint64_t left = answer.wants_content() ? *count : 0; left > 0;) {
-            mirage::page page = pattern_.take();
-            while (!page) { // the peer has not acknowledged yet what it was sent
-                if (!co_await answer.flush())
-                    co_return;
-                co_await stack_->loop().sleep_for(std::chrono::milliseconds{1});
-                page = pattern_.take();
-            }
-            const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, page.room().size()));
-            for (std::byte& o : page.room().first(size)) {
-                o = static_cast<std::byte>(product >> 24);
-                product += 2654435761u;
-            }
-            left -= size;
-            const auto written = co_await answer.write(std::move(page).freeze(0, size));
-            if (!written)
-                co_return;
-        }
-    }
-
-    template <class Request, class Response>
-    static mirage::task<> digest(Request& asked, Response& answer) noexcept {
-        mirage::sha256 sum;
-        for (;;) {
-            const auto piece = co_await asked.read();
-            if (!piece) {
-                if (piece.error() != mirage::errc::eof)
-                    co_return; // the server has the right answer to that
-                break;
-            }
-            sum.update(piece->view());
-        }
-        const auto text = mirage::to_hex(sum.finish());
-        answer.text({text.data(), text.size()}).text("\n");
     }
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <source_location>
 
 /// Stops the unikernel: prints file, line and reason on the console and exits with status 255. Each platform
 /// defines it once (the test programs define one that fails the test run).
@@ -9,16 +8,19 @@ extern "C" [[noreturn]] void mirage_panic(const char* file, unsigned line, const
 namespace mirage {
 
 /// A programmer's error that cannot be continued from. `reason` is static text.
-[[noreturn]] inline void panic(const char* reason,
-                               std::source_location at = std::source_location::current()) noexcept {
-    mirage_panic(at.file_name(), static_cast<unsigned>(at.line()), reason);
+///
+/// File and line come by builtins: std::source_location would put the full name of every calling function, all
+/// template arguments spelled out, into the image.
+[[noreturn]] inline void panic(const char* reason, const char* file = __builtin_FILE(),
+                               unsigned line = __builtin_LINE()) noexcept {
+    mirage_panic(file, line, reason);
 }
 
 /// Stops the unikernel unless `condition` holds. Stays in release builds; not for what a peer can cause.
-constexpr void check(bool condition, const char* reason,
-                     std::source_location at = std::source_location::current()) noexcept {
+constexpr void check(bool condition, const char* reason, const char* file = __builtin_FILE(),
+                     unsigned line = __builtin_LINE()) noexcept {
     if (!condition) [[unlikely]]
-        panic(reason, at);
+        panic(reason, file, line);
 }
 
 } // namespace mirage

@@ -16,8 +16,8 @@ inline mirage::octets input(const std::uint8_t* data, std::size_t size) noexcept
 
 /// A finding, unless `condition` holds.
 inline void expect(bool condition, const char* what,
-                   std::source_location at = std::source_location::current()) noexcept {
-    mirage::check(condition, what, at);
+                   const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) noexcept {
+    mirage::check(condition, what, file, line);
 }
 
 inline bool same(mirage::octets a, mirage::octets b) noexcept {
