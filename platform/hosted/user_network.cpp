@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "mirage/hosted/user_network.hpp"
+#include "mirage/hosted/sandbox.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -8,13 +9,17 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <libslirp.h>
 #include <list>
 #include <optional>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 namespace mirage::hosted {
 
@@ -39,14 +44,74 @@ bool parse_endpoint(std::string_view text, in_addr& address, std::uint16_t& port
     return error == std::errc{} && end == digits.data() + digits.size() && port != 0;
 }
 
+/// About a port of this machine that was refused.
+std::string what_to_do(int error, const port_forward& f) {
+    switch (error) {
+    case EADDRINUSE:
+        return std::string{"; choose another port, or end the program that has it (ss -l"} + (f.udp ? "u" : "t") + "np)";
+    case EACCES:
+        return "; ports below 1024 are root's: choose a higher one";
+    case EADDRNOTAVAIL:
+        return "; this machine does not have that address: 127.0.0.1 is always there, 0.0.0.0 is all of its own";
+    default:
+        return "";
+    }
+}
+
 std::string text_of(in_addr address) {
     char text[INET_ADDRSTRLEN];
     return inet_ntop(AF_INET, &address, text, sizeof text);
 }
 
+/// libslirp, loaded when it is asked for: it and what it needs in turn take longer to load than a guest to boot.
+struct slirp_library {
+    decltype(&::slirp_new) create = nullptr;
+    decltype(&::slirp_add_hostfwd) add_forward = nullptr;
+    decltype(&::slirp_pollfds_fill) fill = nullptr;
+    decltype(&::slirp_pollfds_poll) poll = nullptr;
+    decltype(&::slirp_input) input = nullptr;
+
+    bool load() {
+        void* const library = ::dlopen("libslirp.so.0", RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr)
+            return false;
+        const auto find = [library](auto& function, const char* name) {
+            function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(library, name));
+            return function != nullptr;
+        };
+        return find(create, "slirp_new") && find(add_forward, "slirp_add_hostfwd") && find(fill, "slirp_pollfds_fill")
+               && find(poll, "slirp_pollfds_poll") && find(input, "slirp_input");
+    }
+};
+
+/// What libslirp does with this machine: sockets, the clock, memory, and reading who serves DNS here. Not opening
+/// files to write, not starting programs. What is refused fails, and libslirp lives with that.
+std::expected<void, std::string> confine() {
+    using enum allowed_call::condition;
+    static constexpr allowed_call calls[] = {
+        {SYS_poll},        {SYS_read},        {SYS_write},       {SYS_recvfrom},    {SYS_sendto},
+        {SYS_recvmsg},     {SYS_sendmsg},     {SYS_readv},       {SYS_writev},      {SYS_clock_gettime},
+        {SYS_socket},      {SYS_bind},        {SYS_listen},      {SYS_accept},      {SYS_accept4},
+        {SYS_connect},     {SYS_shutdown},    {SYS_close},       {SYS_getsockname}, {SYS_getpeername},
+        {SYS_setsockopt},  {SYS_getsockopt},  {SYS_fcntl},       {SYS_ppoll},       {SYS_gettimeofday},
+        {SYS_getrandom},   {SYS_futex},       {SYS_brk},         {SYS_munmap},      {SYS_mremap},
+        {SYS_madvise},     {SYS_exit_group},  {SYS_stat},        {SYS_fstat},       {SYS_newfstatat},
+        {SYS_lseek},       {SYS_rt_sigreturn}, {SYS_rt_sigprocmask}, {SYS_restart_syscall}, {SYS_time},
+        {SYS_ioctl, equals, 1, FIONBIO},
+        {SYS_ioctl, equals, 1, FIONREAD},
+        {SYS_mmap, without_bits, 2, PROT_EXEC},
+        {SYS_mprotect, without_bits, 2, PROT_EXEC},
+        {SYS_openat, without_bits, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC},
+    };
+    if (auto done = drop_privileges(); !done)
+        return done;
+    return restrict_calls(calls, on_violation::fail);
+}
+
 /// The network, in its own process: libslirp between the cable and the sockets of this machine.
 class network {
     int cable_;
+    slirp_library library_;
     Slirp* slirp_ = nullptr;
     std::vector<pollfd> polled_;
 
@@ -112,6 +177,8 @@ public:
                                            .notify = notify,
                                            .init_completed = nullptr,
                                            .timer_new_opaque = nullptr};
+        if (!library_.load())
+            return "user networking needs libslirp, which is not installed here: sudo apt install libslirp0";
         SlirpConfig config{};
         config.version = 1;
         config.in_enabled = true;
@@ -121,15 +188,15 @@ public:
         config.vdhcp_start = ten(15);
         config.vnameserver = ten(3);
         config.if_mtu = config.if_mru = user_network::mtu;
-        slirp_ = slirp_new(&config, &callbacks, this);
+        slirp_ = library_.create(&config, &callbacks, this);
         if (slirp_ == nullptr)
             return "libslirp could not be started";
         for (const port_forward& f : forwards)
-            if (slirp_add_hostfwd(slirp_, f.udp ? 1 : 0, f.host_address, f.host_port, f.guest_address, f.guest_port) != 0) {
-                const std::string where = text_of(f.host_address) + ":" + std::to_string(f.host_port);
+            if (library_.add_forward(slirp_, f.udp ? 1 : 0, f.host_address, f.host_port, f.guest_address, f.guest_port)
+                != 0) {
                 const int error = errno;
-                return "cannot listen on " + where + ": " + std::strerror(error)
-                       + (error == EADDRINUSE ? "; choose another port, or end the program that has it (ss -ltnp)" : "");
+                return "cannot listen on " + text_of(f.host_address) + ":" + std::to_string(f.host_port) + ": "
+                       + std::strerror(error) + what_to_do(error, f);
             }
         return {};
     }
@@ -139,13 +206,13 @@ public:
         for (;;) {
             polled_.assign(1, {cable_, POLLIN, 0});
             std::uint32_t wait = 1000;
-            slirp_pollfds_fill(slirp_, &wait, add_poll, this);
+            library_.fill(slirp_, &wait, add_poll, this);
             const std::int64_t now = now_ns(nullptr) / 1'000'000;
             for (const slirp_timer& t : timers_)
                 if (t.due >= 0)
                     wait = static_cast<std::uint32_t>(std::clamp<std::int64_t>(t.due - now, 0, wait));
             const int ready = ::poll(polled_.data(), polled_.size(), static_cast<int>(wait));
-            slirp_pollfds_poll(slirp_, ready < 0 ? 1 : 0, poll_result, this);
+            library_.poll(slirp_, ready < 0 ? 1 : 0, poll_result, this);
             if (ready > 0 && polled_[0].revents != 0) {
                 for (int burst = 0; burst < 64; ++burst) {
                     const auto n = ::read(cable_, frame.data(), frame.size());
@@ -153,7 +220,7 @@ public:
                         return; // the other end is gone
                     if (n < 0)
                         break;
-                    slirp_input(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()), static_cast<int>(n));
+                    library_.input(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()), static_cast<int>(n));
                 }
             }
             const std::int64_t later = now_ns(nullptr) / 1'000'000;
@@ -214,6 +281,7 @@ std::expected<unique_fd, std::string> user_network::start() const {
     if (::pipe2(report, O_CLOEXEC) != 0)
         return std::unexpected(std::string{"user networking: pipe: "} + std::strerror(errno));
     unique_fd hear{report[0]}, tell{report[1]};
+    static constexpr std::string_view ready = "ready";
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
     if (child < 0)
@@ -222,18 +290,24 @@ std::expected<unique_fd, std::string> user_network::start() const {
         ours = {};
         hear = {};
         (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         (void)::prctl(PR_SET_NAME, "mirage-usernet");
         // Ctrl-C is for the parent: it closes the cable in its own time, and that ends this.
         (void)::signal(SIGINT, SIG_IGN);
         (void)::signal(SIGPIPE, SIG_IGN);
+        const int kept[] = {theirs.get(), tell.get()};
+        close_other_descriptors(kept);
         network net{theirs.get()};
         if (::getppid() != parent)
             ::_exit(0);
-        if (const auto problem = net.open(forwards)) {
+        auto problem = net.open(forwards);
+        if (!problem)
+            if (const auto done = confine(); !done)
+                problem = done.error();
+        if (problem) {
             (void)!::write(tell.get(), problem->data(), problem->size());
             ::_exit(1);
         }
+        (void)!::write(tell.get(), ready.data(), ready.size());
         tell = {};
         net.run();
         ::_exit(0);
@@ -241,7 +315,7 @@ std::expected<unique_fd, std::string> user_network::start() const {
     tell = {};
     std::string problem;
     char part[256];
-    for (;;) { // ends when the child has closed its end: it is ready, or it has said why not
+    for (;;) { // ends when the child has closed its end: it has said that it is ready, or why not
         const auto n = ::read(hear.get(), part, sizeof part);
         if (n < 0 && errno == EINTR)
             continue;
@@ -249,9 +323,9 @@ std::expected<unique_fd, std::string> user_network::start() const {
             break;
         problem.append(part, static_cast<std::size_t>(n));
     }
-    if (!problem.empty())
-        return std::unexpected(problem);
-    return ours;
+    if (problem == ready)
+        return ours;
+    return std::unexpected(problem.empty() ? "user networking ended before it began" : problem);
 }
 
 } // namespace mirage::hosted

@@ -46,7 +46,7 @@ kvm_segment segment_register(std::uint16_t selector, std::uint8_t type, bool cod
 
 } // namespace
 
-outcome<> load(const guest_memory& memory, std::span<const std::byte> file, const image& unikernel) {
+outcome<> load(guest_memory& memory, std::span<const std::byte> file, const image& unikernel) {
     for (const segment& s : unikernel.segments) {
         std::memcpy(memory.base() + s.address, file.data() + s.file_offset, s.file_size); // the rest is zero already
         if (const auto done = memory.protect(s.start, s.end, s.writable); !done)

@@ -7,7 +7,7 @@
 namespace mirage::tender {
 
 /// Copies the segments in, and takes the right to write to them away where the image says so.
-outcome<> load(const guest_memory& memory, std::span<const std::byte> file, const image& unikernel);
+outcome<> load(guest_memory& memory, std::span<const std::byte> file, const image& unikernel);
 
 /// Writes boot information, manifest and command line where the guest finds them.
 void write_boot_info(const guest_memory& memory, const image& unikernel, std::uint64_t tsc_frequency,

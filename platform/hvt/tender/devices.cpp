@@ -52,9 +52,10 @@ void net_device::write(std::span<const std::byte> frame) noexcept {
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
         if (refusing_.load(std::memory_order_relaxed) && refusing_.exchange(false))
-            say("net:" + name_ + ": the interface takes frames again");
+            say("net:" + name_ + ": the interface takes frames again; " + std::to_string(lost_.load()) + " were lost so far");
         return;
     }
+    lost_.fetch_add(1, std::memory_order_relaxed);
     switch (errno) {
     case EAGAIN:
     case ENOBUFS: // its queue is full: frames are lost on links
@@ -75,7 +76,7 @@ void net_device::write(std::span<const std::byte> frame) noexcept {
 }
 
 std::int64_t net_device::read(std::span<std::byte> room) noexcept {
-    if (gone_)
+    if (gone_ || room.empty()) // a read of nothing would look like the end of the link
         return -1;
     ssize_t n;
     do

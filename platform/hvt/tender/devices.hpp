@@ -16,6 +16,7 @@ class net_device {
     std::string name_;
     hosted::unique_fd frames_, capture_;
     std::atomic<bool> gone_ = false, refusing_ = false;
+    std::atomic<std::uint64_t> lost_ = 0; ///< frames that the host did not take
 
     void record(std::span<const std::byte> frame) const noexcept;
 

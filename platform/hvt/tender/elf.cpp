@@ -57,8 +57,8 @@ outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t
         return failure(std::string{truncated});
     if (p.p_memsz < p.p_filesz)
         return fail("smaller in memory than in the file");
-    if (!std::has_single_bit(p.p_align) || p.p_align < 4096)
-        return fail("aligned to less than a page");
+    if (!std::has_single_bit(p.p_align))
+        return fail("its alignment is not a power of two");
     if ((p.p_flags & PF_W) != 0 && (p.p_flags & PF_X) != 0)
         return fail("both writable and executable, which hvt refuses: link text and data apart");
     segment s{.address = p.p_vaddr, .file_size = p.p_filesz, .memory_size = p.p_memsz, .file_offset = p.p_offset};
@@ -67,6 +67,8 @@ outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t
     if (__builtin_add_overflow(p.p_vaddr, p.p_memsz, &top) || __builtin_add_overflow(top, p.p_align - 1, &top))
         return fail("reaches beyond the address space");
     s.end = top & ~(p.p_align - 1);
+    if (s.start % 4096 != 0 || s.end % 4096 != 0)
+        return fail("aligned to less than a page: link with -z max-page-size=0x1000");
     if (s.start < IMAGE_BASE)
         return fail("below 1 MiB, which belongs to the tender");
     if (s.start < previous_end)

@@ -26,13 +26,63 @@ void write_all(int fd, std::span<const std::byte> text) noexcept {
     }
 }
 
+/// A call's argument where the guest has put it. It is copied, used, and copied back: while the vCPU is here, the ring's
+/// thread may write to the guest's memory, the argument included, if the guest wants it so.
+template <class T>
+class argument {
+    std::span<std::byte> at_;
+    T value_{};
+
+public:
+    argument(const guest_memory& memory, std::uint64_t address) noexcept : at_{memory.writable(address, sizeof(T))} {
+        if (!at_.empty())
+            std::memcpy(&value_, at_.data(), sizeof value_);
+    }
+    explicit operator bool() const noexcept { return !at_.empty(); }
+    T* operator->() noexcept { return &value_; }
+    void give_back() const noexcept { std::memcpy(at_.data(), &value_, sizeof value_); }
+};
+
+/// Moves all octets between `data` and the disk; `move` is pread or pwrite. False: the host's disk failed.
+template <class Move, class Octets>
+bool move_all(Move move, int fd, Octets data, std::uint64_t offset) noexcept {
+    while (!data.empty()) {
+        const auto n = move(fd, data.data(), data.size(), static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        data = data.subspan(static_cast<std::size_t>(n));
+        offset += static_cast<std::uint64_t>(n);
+    }
+    return true;
+}
+
 } // namespace
 
-template <class T>
-T* hypercalls::argument(std::uint64_t address) const noexcept {
-    const auto room = memory_.at(address, sizeof(T));
-    // The guest's other thread is nobody: one processor, and it waits for us. Misaligned structures are legal.
-    return reinterpret_cast<T*>(room.data());
+outcome<> hypercalls::wall_time(std::uint64_t address) {
+    argument<abi::walltime> call{memory_, address};
+    if (!call)
+        return outside("WALLTIME");
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    call->nsecs = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+    call.give_back();
+    return {};
+}
+
+outcome<> hypercalls::put_text(std::uint64_t address) {
+    // Its argument has no result: a guest may keep it where it only reads.
+    const auto at = memory_.readable(address, sizeof(abi::puts));
+    abi::puts call;
+    if (at.empty())
+        return outside("PUTS");
+    std::memcpy(&call, at.data(), sizeof call);
+    const auto text = memory_.readable(call.data, call.len);
+    if (text.empty() && call.len != 0)
+        return outside("PUTS");
+    write_all(STDOUT_FILENO, text);
+    return {};
 }
 
 std::uint64_t hypercalls::wait(std::uint64_t timeout) {
@@ -47,95 +97,87 @@ std::uint64_t hypercalls::wait(std::uint64_t timeout) {
     return ready;
 }
 
-abi::status hypercalls::transfer(const abi::block_transfer& t, bool write) {
-    block_device& disk = *devices_[t.handle].block;
-    if (t.offset >= disk.capacity || t.len > disk.capacity - t.offset)
-        return abi::status::invalid;
-    auto room = memory_.at(t.data, t.len);
-    for (std::uint64_t done = 0; done < t.len;) {
-        const auto at = static_cast<off_t>(t.offset + done);
-        const auto part = room.subspan(done);
-        const auto n = write ? ::pwrite(disk.file.get(), part.data(), part.size(), at)
-                             : ::pread(disk.file.get(), part.data(), part.size(), at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return abi::status::unspecified; // the guest learns it, and goes on
-        done += static_cast<std::uint64_t>(n);
-    }
-    return abi::status::ok;
+outcome<> hypercalls::poll(std::uint64_t address) {
+    argument<abi::poll> call{memory_, address};
+    if (!call)
+        return outside("POLL");
+    call->ready_set = wait(call->timeout_nsecs);
+    call->ret = std::popcount(call->ready_set);
+    call.give_back();
+    return {};
 }
 
-outcome<> hypercalls::serve(std::uint16_t port, std::uint64_t address) {
-    switch (port) {
-    case PORT_WALLTIME: {
-        auto* const call = argument<abi::walltime>(address);
-        if (call == nullptr)
-            return outside("WALLTIME");
-        timespec now{};
-        clock_gettime(CLOCK_REALTIME, &now);
-        call->nsecs = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-        return {};
+outcome<> hypercalls::transfer_blocks(std::uint64_t address, bool write) {
+    argument<abi::block_transfer> call{memory_, address};
+    const bool inside = call && (call->len == 0 || !(write ? memory_.readable(call->data, call->len)
+                                                           : memory_.writable(call->data, call->len)).empty());
+    if (!inside)
+        return outside(write ? "BLOCK_WRITE" : "BLOCK_READ");
+    call->ret = abi::status::invalid;
+    if (call->handle < devices_.size() && devices_[call->handle].block) {
+        const block_device& disk = *devices_[call->handle].block;
+        if (call->offset < disk.capacity && call->len <= disk.capacity - call->offset) {
+            const int fd = disk.file.get();
+            const bool moved =
+                write ? move_all(::pwrite, fd, memory_.readable(call->data, call->len), call->offset)
+                      : move_all(::pread, fd, memory_.writable(call->data, call->len), call->offset);
+            call->ret = moved ? abi::status::ok : abi::status::unspecified; // the guest learns it, and goes on
+        }
     }
-    case PORT_PUTS: {
-        const auto* const call = argument<abi::puts>(address);
-        if (call == nullptr)
-            return outside("PUTS");
-        const auto text = memory_.at(call->data, call->len);
-        if (text.empty() && call->len != 0)
-            return outside("PUTS");
-        write_all(STDOUT_FILENO, text);
-        return {};
-    }
-    case PORT_POLL: {
-        auto* const call = argument<abi::poll>(address);
-        if (call == nullptr)
-            return outside("POLL");
-        call->ready_set = wait(call->timeout_nsecs);
-        call->ret = std::popcount(call->ready_set);
-        return {};
-    }
-    case PORT_BLOCK_WRITE:
-    case PORT_BLOCK_READ: {
-        auto* const call = argument<abi::block_transfer>(address);
-        if (call == nullptr || (call->len != 0 && memory_.at(call->data, call->len).empty()))
-            return outside(port == PORT_BLOCK_WRITE ? "BLOCK_WRITE" : "BLOCK_READ");
-        const bool good = call->handle < devices_.size() && devices_[call->handle].block;
-        call->ret = good ? transfer(*call, port == PORT_BLOCK_WRITE) : abi::status::invalid;
-        return {};
-    }
-    case PORT_NET_WRITE:
-    case PORT_NET_READ: {
-        auto* const call = argument<abi::net_transfer>(address);
-        if (call == nullptr)
-            return outside(port == PORT_NET_WRITE ? "NET_WRITE" : "NET_READ");
-        const auto room = memory_.at(call->data, call->len);
-        if (room.empty() && call->len != 0)
-            return outside(port == PORT_NET_WRITE ? "NET_WRITE" : "NET_READ");
-        call->ret = abi::status::invalid;
-        if (call->handle >= devices_.size() || !devices_[call->handle].net)
-            return {};
+    call.give_back();
+    return {};
+}
+
+outcome<> hypercalls::transfer_frame(std::uint64_t address, bool write) {
+    argument<abi::net_transfer> call{memory_, address};
+    const bool inside = call && (call->len == 0 || !(write ? memory_.readable(call->data, call->len)
+                                                           : memory_.writable(call->data, call->len)).empty());
+    if (!inside)
+        return outside(write ? "NET_WRITE" : "NET_READ");
+    call->ret = abi::status::invalid;
+    if (call->handle < devices_.size() && devices_[call->handle].net) {
         net_device& net = *devices_[call->handle].net;
-        if (port == PORT_NET_WRITE) {
-            net.write(room);
+        if (write) {
+            net.write(memory_.readable(call->data, call->len));
             call->ret = abi::status::ok;
-        } else if (const auto n = net.read(room); n >= 0) {
+        } else if (const auto n = net.read(memory_.writable(call->data, call->len)); n >= 0) {
             call->len = static_cast<std::uint64_t>(n);
             call->ret = abi::status::ok;
         } else {
             call->ret = abi::status::again;
         }
-        return {};
     }
-    case PORT_HALT: {
-        const auto* const call = argument<abi::halt>(address);
-        if (call == nullptr)
-            return outside("HALT");
-        halted_ = halted{call->exit_status, call->cookie};
-        return {};
-    }
-    case PORT_RING_KICK: // only without KVM_IOEVENTFD does it come here, and then no ring was offered
-    default: {
+    call.give_back();
+    return {};
+}
+
+outcome<> hypercalls::end_guest(std::uint64_t address) {
+    const auto at = memory_.readable(address, sizeof(abi::halt));
+    abi::halt call;
+    if (at.empty())
+        return outside("HALT");
+    std::memcpy(&call, at.data(), sizeof call);
+    halted_ = halted{call.exit_status, call.cookie};
+    return {};
+}
+
+outcome<> hypercalls::serve(std::uint16_t port, std::uint64_t address) {
+    switch (port) {
+    case PORT_WALLTIME:
+        return wall_time(address);
+    case PORT_PUTS:
+        return put_text(address);
+    case PORT_POLL:
+        return poll(address);
+    case PORT_BLOCK_WRITE:
+    case PORT_BLOCK_READ:
+        return transfer_blocks(address, port == PORT_BLOCK_WRITE);
+    case PORT_NET_WRITE:
+    case PORT_NET_READ:
+        return transfer_frame(address, port == PORT_NET_WRITE);
+    case PORT_HALT:
+        return end_guest(address);
+    default: { // PORT_RING_KICK comes here when no ring was offered
         char text[64];
         std::snprintf(text, sizeof text, "an OUT to port 0x%x, which is no hypercall", port);
         return failure(text);

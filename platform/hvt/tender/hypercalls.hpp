@@ -22,10 +22,13 @@ class hypercalls {
     net_ring* ring_; ///< nullptr: none is offered
     std::optional<halted> halted_{};
 
-    template <class T>
-    T* argument(std::uint64_t address) const noexcept;
+    outcome<> wall_time(std::uint64_t address);
+    outcome<> put_text(std::uint64_t address);
+    outcome<> poll(std::uint64_t address);
+    outcome<> transfer_blocks(std::uint64_t address, bool write);
+    outcome<> transfer_frame(std::uint64_t address, bool write);
+    outcome<> end_guest(std::uint64_t address);
     std::uint64_t wait(std::uint64_t timeout);
-    hvt::abi::status transfer(const hvt::abi::block_transfer& t, bool write);
 
 public:
     hypercalls(const guest_memory& memory, std::span<device> devices, poller& poller, net_ring* ring) noexcept

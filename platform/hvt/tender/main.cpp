@@ -7,6 +7,7 @@
 #include "kvm.hpp"
 #include "net_ring.hpp"
 #include "options.hpp"
+#include "mirage/hosted/sandbox.hpp"
 #include "poller.hpp"
 #include "report.hpp"
 #include "sandbox.hpp"
@@ -112,15 +113,16 @@ int main(int argc, char** argv) {
 
     auto machine = must(virtual_machine::open());
     const bool with_ring = has_net && machine.can_bind_ports();
-    const auto memory = must(guest_memory::reserve(chosen.memory << 20, with_ring));
-    must(machine.map(memory));
+    auto memory = must(guest_memory::reserve(chosen.memory << 20, with_ring));
     must(machine.create_processor());
     if (unikernel->kernel_end > memory.size())
         die(chosen.image + ": does not fit into the guest's memory; give it more with --mem=");
     must(load(memory, file, *unikernel));
+    must(machine.map(memory));
     write_boot_info(memory, *unikernel, must(machine.tsc_frequency()), chosen.arguments, with_ring);
     must(prepare_processor(machine, memory, unikernel->entry));
 
+    must(hosted::drop_privileges());
     poller frames = must(poller::open(devices));
     net_ring ring{memory, devices};
     if (with_ring) {

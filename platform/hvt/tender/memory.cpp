@@ -20,9 +20,12 @@ outcome<guest_memory> guest_memory::reserve(std::uint64_t size, bool with_ring) 
     return m;
 }
 
-outcome<> guest_memory::protect(std::uint64_t start, std::uint64_t end, bool writable) const {
-    if (::mprotect(base_ + start, end - start, writable ? PROT_READ | PROT_WRITE : PROT_READ) != 0)
+outcome<> guest_memory::protect(std::uint64_t start, std::uint64_t end, bool writable) {
+    if (writable)
+        return {};
+    if (::mprotect(base_ + start, end - start, PROT_READ) != 0)
         return failure(std::string{"guest memory cannot be protected: "} + std::strerror(errno));
+    read_only_.push_back({start, end});
     return {};
 }
 

@@ -36,35 +36,52 @@ bool net_ring::serve_entry(read_policy empty, std::uint64_t& received) {
     abi::ring_entry e; // a copy: the guest may change its own while we look
     std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
     device* const target = e.handle < devices_.size() && devices_[e.handle].net ? &devices_[e.handle] : nullptr;
-    if (e.op == abi::ring_op::net_write || e.op == abi::ring_op::net_read) {
-        const auto room = memory_.at(e.data, e.len);
+    if (e.op == abi::ring_op::net_write) {
+        const auto frame = memory_.readable(e.data, e.len);
+        if (frame.empty() && e.len != 0)
+            die("the guest put a frame outside of its memory on the network ring");
+        if (target != nullptr)
+            target->net->write(frame);
+    } else if (e.op == abi::ring_op::net_read) {
+        const auto room = memory_.writable(e.data, e.len);
         if (room.empty() && e.len != 0)
-            die("the guest put a buffer outside of its memory on the network ring");
-        if (e.op == abi::ring_op::net_write) {
-            if (target != nullptr)
-                target->net->write(room);
-        } else {
-            abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
-            if (target != nullptr) {
-                const std::int64_t n = target->net->read(room);
-                if (n < 0 && empty == read_policy::hold)
-                    return false;
-                c.ret = n < 0 ? abi::status::again : abi::status::ok;
-                c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
-                received |= n < 0 ? 0 : std::uint64_t{1} << e.handle;
-            }
-            // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
-            std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
-            store(shared().com_tail, ++com_tail_);
+            die("the guest put a buffer that it cannot write to on the network ring");
+        abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
+        if (target != nullptr) {
+            // A device that was empty a moment ago is not asked again for each of the guest's reads.
+            const std::uint64_t bit = std::uint64_t{1} << e.handle;
+            const std::int64_t n = (empty_ & bit) != 0 ? -1 : target->net->read(room);
+            empty_ |= n < 0 ? bit : 0;
+            if (n < 0 && empty == read_policy::hold && !others_behind(ent_head_))
+                return false;
+            c.ret = n < 0 ? abi::status::again : abi::status::ok;
+            c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
+            received |= n < 0 ? 0 : bit;
         }
+        // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
+        std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
+        store(shared().com_tail, ++com_tail_);
     }
     store(shared().ent_head, ++ent_head_);
     return true;
 }
 
+/// Whether an entry behind `position` is for a device that is not known to be empty: it must not wait for one that is.
+bool net_ring::others_behind(std::uint32_t position) const noexcept {
+    for (const std::uint32_t tail = load(shared().ent_tail); ++position != tail;) {
+        const std::uint32_t handle = shared().entry[position % abi::ring_slots].handle;
+        if (handle >= devices_.size() || (empty_ >> handle & 1) == 0)
+            return true;
+        if (position - ent_head_ > abi::ring_slots) // the guest moves its index while we look
+            return true;
+    }
+    return false;
+}
+
 std::uint64_t net_ring::serve(bool hold_last_reads) {
     const std::lock_guard lock{serving_};
     std::uint64_t received = 0;
+    empty_ = 0;
     const std::uint32_t tail = load(shared().ent_tail);
     if (tail - ent_head_ > abi::ring_slots) // a lie: there are not that many slots
         die("the guest's index on the network ring is out of bounds");

@@ -18,6 +18,9 @@ class net_ring {
     std::uint32_t ent_head_ = 0, com_tail_ = 0; ///< ours: the copies in the ring are only shown
 
     hvt::abi::net_ring& shared() const noexcept { return memory_.ring(); }
+    std::uint64_t empty_ = 0; ///< devices that had no frame in this round
+
+    bool others_behind(std::uint32_t position) const noexcept;
     enum class read_policy : bool { complete, hold };
     bool serve_entry(read_policy empty, std::uint64_t& received);
     std::uint64_t serve(bool hold_last_reads);

@@ -50,11 +50,12 @@ std::uint64_t poller::wait(std::uint64_t timeout) noexcept {
         const std::uint64_t mark = seen[i].data.u64;
         if (mark == timer_mark)
             continue;
-        if ((seen[i].events & EPOLLIN) != 0) {
-            ready |= std::uint64_t{1} << mark;
-        } else { // only an error: level-triggered, it would wake us for ever
-            devices_[mark].net->mark_gone();
-            (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, devices_[mark].net->descriptor(), nullptr);
+        net_device& net = *devices_[mark].net;
+        if ((seen[i].events & EPOLLIN) != 0 && !net.gone()) {
+            ready |= std::uint64_t{1} << mark; // the end of a link, too: the read finds it
+        } else { // nothing comes any more: level-triggered, it would wake us for ever
+            net.mark_gone();
+            (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, net.descriptor(), nullptr);
         }
     }
     return ready;

@@ -24,7 +24,7 @@ constexpr const char* exceptions[] = {"divide error", "debug", "NMI", "breakpoin
 } // namespace
 
 void report_fault(const guest_memory& memory, std::uint64_t cookie, std::span<const std::byte> image) {
-    const auto room = memory.at(cookie, 512);
+    const auto room = memory.readable(cookie, 512);
     if (cookie == 0 || room.empty())
         return;
     abi::fault_report r;
@@ -63,7 +63,8 @@ void report_stop(const virtual_machine& machine, const std::string& why, std::sp
 
 std::string describe_exit(const kvm_run& run, int error) {
     if (error == EFAULT) // how KVM reports a write that the host's protection forbids
-        return "it wrote to memory that its image declares read-only, or touched memory that is not there";
+        return "host/guest translation fault: it wrote to memory that its image declares read-only, or touched memory "
+               "that is not there";
     if (error != 0)
         return std::string{"KVM_RUN: "} + std::strerror(error);
     char text[128];
@@ -73,7 +74,7 @@ std::string describe_exit(const kvm_run& run, int error) {
     case KVM_EXIT_HLT:
         return "it executed HLT, and there are no interrupts to wake it";
     case KVM_EXIT_MMIO:
-        std::snprintf(text, sizeof text, "it %s address 0x%llx, which is %s", run.mmio.is_write ? "wrote to" : "read from",
+        std::snprintf(text, sizeof text, "host/guest translation fault: it %s address 0x%llx, which is %s", run.mmio.is_write ? "wrote to" : "read from",
                       static_cast<unsigned long long>(run.mmio.phys_addr),
                       run.mmio.is_write ? "read-only, or no memory" : "no memory");
         return text;
