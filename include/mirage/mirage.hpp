@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Everything that an application needs and no platform has its own way of. main.cpp adds mirage/os/entry.hpp.
+#include "mirage/app/http/server.hpp"
+#include "mirage/app/metrics.hpp"
+#include "mirage/app/static_files.hpp"
 #include "mirage/async/stream.hpp"
 #include "mirage/core/address.hpp"
 #include "mirage/core/buffer.hpp"
@@ -21,5 +24,7 @@
 #include "mirage/device/console.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/device/random.hpp"
+#include "mirage/net/stack.hpp"
 #include "mirage/os/context.hpp"
 #include "mirage/os/keys.hpp"
+#include "mirage/os/network_keys.hpp"
