@@ -126,8 +126,26 @@ def perfect_hash(paths):
         size *= 2
 
 
-def literal(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\r\n", "\\r\\n") + '"'
+class Texts:
+    """All texts of the table in one array, so that they count as what they are: part of the pages."""
+
+    def __init__(self):
+        self.text = ""
+
+    def view(self, text):
+        """The C++ expression for a text, which is in the array once."""
+        if not text:
+            return "{}"
+        at = self.text.find(text)
+        if at < 0:
+            at = len(self.text)
+            self.text += text
+        return f"{{texts + {at}, {len(text)}}}"
+
+    def literal(self):
+        lines = re.findall(r".*?(?:\r\n)+|.+", self.text)
+        escaped = (l.replace("\\", "\\\\").replace('"', '\\"').replace("\r\n", "\\r\\n") for l in lines)
+        return "\n".join(f'    "{line}"' for line in escaped)
 
 
 def lay_out(files):
@@ -169,24 +187,27 @@ def write_header(files, name, blob, arguments):
     seed, slots = perfect_hash([files[i].path for i in listed])
     slots = [NONE if slot == NONE else listed[slot] for slot in slots]
     missing = [i for i, file in enumerate(files) if file.path == "/404.html"]
+    texts = Texts()
+    rows = []
+    for file in files:
+        rows.append(f"    {{.path = {texts.view(file.path)},")
+        if file.location:
+            rows.append(f"     .location = {texts.view(file.location)},")
+        for key, form in file.forms.items():
+            tag, kind, common, length = head(file, form, arguments.field, modified)
+            fields = texts.view(kind + common + length)  # the ETag is in it
+            rows.append(f"     .{key} = {{{{{name}_octets + {form.offset}, {len(form.body)}}}, {texts.view(tag)}, {fields},"
+                        f" {len(kind)}, {len(kind + common)}}},")
+        rows.append(f"     .modified = {arguments.modified}}},")
     lines = ["// SPDX-License-Identifier: MIT", "#pragma once", "// Made by tools/embed.py.",
              '#include "mirage/app/static_files.hpp"', "",
              f'extern "C" const std::byte {name}_octets[{len(blob)}];', "", f"namespace {name} {{", "",
              f"inline constexpr std::size_t size = {len(blob)}; // octets of all contents", "",
-             "inline constexpr mirage::http::static_file files[] = {"]
-    for file in files:
-        lines.append(f"    {{.path = {literal(file.path)},")
-        if file.location:
-            lines.append(f"     .location = {literal(file.location)},")
-        for key, form in file.forms.items():
-            tag, kind, common, length = head(file, form, arguments.field, modified)
-            lines.append(f"     .{key} = {{{{{name}_octets + {form.offset}, {len(form.body)}}}, {literal(tag)},")
-            lines += [f"         {literal(part)}" for part in re.findall(r".*?\r\n", kind + common + length)]
-            lines.append(f"         , {len(kind)}, {len(kind + common)}}},")
-        lines.append(f"     .modified = {arguments.modified}}},")
-    lines += ["};", "", f"inline constexpr std::uint16_t slots[] = {{{', '.join(map(str, slots))}}};", "",
-              f"inline constexpr mirage::http::static_site site{{files, slots, {seed}u, "
-              + (f"&files[{missing[0]}]" if missing else "nullptr") + "};", "", f"}} // namespace {name}", ""]
+             "inline constexpr char texts[] =", texts.literal() + ";", "",
+             "inline constexpr mirage::http::static_file files[] = {", *rows, "};", "",
+             f"inline constexpr std::uint16_t slots[] = {{{', '.join(map(str, slots))}}};", "",
+             f"inline constexpr mirage::http::static_site site{{files, slots, {seed}u, "
+             + (f"&files[{missing[0]}]" if missing else "nullptr") + "};", "", f"}} // namespace {name}", ""]
     return "\n".join(lines)
 
 

@@ -78,21 +78,25 @@ inline const representation& select(const static_file& file, const request& aske
     return *best;
 }
 
+/// "10-19/256" (RFC 9110 section 14.4).
+inline void put_range(line_builder& out, const octet_range& r, std::size_t size) noexcept {
+    out << r.first << '-' << r.first + r.size - 1 << '/' << size;
+}
+
 /// Several parts as multipart/byteranges (RFC 9110 section 14.6).
 inline void send_parts(response& answer, const representation& r, const range_set& ranges) noexcept {
     // No content can know the digest of itself: the ETag, without its quotes, makes a boundary that is not inside.
     const auto boundary = r.etag.substr(1, r.etag.size() - 2);
     constexpr std::string_view type_name{"Content-Type: "};
     const auto type = r.type_fields().substr(0, r.type_fields().find("\r\n") + 2);
-    line<64> parts_of[range_set::max];
     for (std::size_t i = 0; i < ranges.count; ++i) {
         const auto& one = ranges.range[i];
-        parts_of[i] << one.first << '-' << one.first + one.size - 1 << '/' << r.body.size();
-        answer.text("\r\n--").text(boundary).text("\r\n").text(type).text("Content-Range: bytes ");
-        answer.text(parts_of[i].view()).text("\r\n\r\n");
+        line<64> where;
+        put_range(where, one, r.body.size());
+        answer.text({"\r\n--", boundary, "\r\n", type, "Content-Range: bytes ", where.view(), "\r\n\r\n"});
         answer.body(slice::of_static(r.body.subspan(one.first, one.size)));
     }
-    answer.text("\r\n--").text(boundary).text("--\r\n");
+    answer.text({"\r\n--", boundary, "--\r\n"});
     const auto coding = r.type_fields().substr(type.size());
     line<24> length;
     length << answer.content_size();
@@ -168,7 +172,7 @@ inline void send_file(const request& asked, response& answer, const static_file&
     } else if (ranges.count == 1) {
         const auto& one = ranges.range[0];
         line<64> where;
-        where << one.first << '-' << one.first + one.size - 1 << '/' << r.body.size();
+        detail::put_range(where, one, r.body.size());
         line<24> length;
         length << one.size;
         answer.raw(status::partial_content,

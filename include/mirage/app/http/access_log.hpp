@@ -36,11 +36,11 @@ public:
     /// `asked` is nullptr when there was no head that could be read.
     void write(ipv4_address peer, unix_seconds now, const request* asked, status s, std::uint64_t content) noexcept {
         line<1024> text;
-        const auto c = detail::calendar(now);
-        text << peer << " - - [";
-        text.digits(c.day, 10, 2).put('/').put(detail::months[c.month - 1]).put('/').digits(c.year, 10, 4);
-        text.put(':').digits(c.hour, 10, 2).put(':').digits(c.minute, 10, 2).put(':').digits(c.second, 10, 2);
-        text << " +0000] \"";
+        // "Sun, 06 Nov 1994 08:49:37 GMT" has everything, in another order
+        const auto date = format_date(now);
+        const auto part = [&date](std::size_t at, std::size_t size) { return std::string_view{date.data() + at, size}; };
+        text << peer << " - - [" << part(5, 2) << '/' << part(8, 3) << '/' << part(12, 4) << ':' << part(17, 8)
+             << " +0000] \"";
         quoted(text, asked != nullptr ? asked->line().substr(0, 400) : std::string_view{});
         text << "\" " << static_cast<unsigned>(s) << ' ';
         if (content == 0)

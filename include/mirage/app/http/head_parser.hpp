@@ -235,39 +235,65 @@ private:
         return true;
     }
 
-    /// Whether the field is acceptable; error_ is set otherwise.
+    /// The names that mean something here, by their lengths. Those of field_name come under its numbers.
+    static constexpr std::size_t known_count = static_cast<std::size_t>(field_name::count_) + 4;
+    enum known : std::uint8_t { connection_name = static_cast<std::uint8_t>(field_name::count_), length_name,
+                                encoding_name, accept_name };
+    struct known_field {
+        std::string_view name{};
+        std::uint8_t id = 0;
+    };
+    static constexpr std::array<known_field, known_count> known_fields{{
+        {"host", static_cast<std::uint8_t>(field_name::host)},
+        {"range", static_cast<std::uint8_t>(field_name::range)},
+        {"expect", static_cast<std::uint8_t>(field_name::expect)},
+        {"referer", static_cast<std::uint8_t>(field_name::referer)},
+        {"if-match", static_cast<std::uint8_t>(field_name::if_match)},
+        {"if-range", static_cast<std::uint8_t>(field_name::if_range)},
+        {"connection", connection_name},
+        {"user-agent", static_cast<std::uint8_t>(field_name::user_agent)},
+        {"if-none-match", static_cast<std::uint8_t>(field_name::if_none_match)},
+        {"content-length", length_name},
+        {"accept-encoding", accept_name},
+        {"transfer-encoding", encoding_name},
+        {"if-modified-since", static_cast<std::uint8_t>(field_name::if_modified_since)},
+        {"if-unmodified-since", static_cast<std::uint8_t>(field_name::if_unmodified_since)},
+    }};
+    static constexpr std::size_t longest_name = 19;
+    /// first_of_length[n] to first_of_length[n + 1]: the names of n characters.
+    static constexpr auto first_of_length = [] {
+        std::array<std::uint8_t, longest_name + 2> first{};
+        for (std::size_t n = 0; n < first.size(); ++n)
+            while (first[n] < known_count && known_fields[first[n]].name.size() < n)
+                ++first[n];
+        return first;
+    }();
+
+    /// Whether the field is acceptable.
     bool field(const char* begin, std::string_view name, std::string_view value) noexcept {
-        switch (name.size()) {
-        case 4: return equals_lower(name, "host") ? host(begin, value) : true;
-        case 5: return equals_lower(name, "range") ? remember(begin, field_name::range, value) : true;
-        case 6: return equals_lower(name, "expect") ? expect(begin, value) : true;
-        case 7: return equals_lower(name, "referer") ? remember(begin, field_name::referer, value) : true;
-        case 8:
-            if (equals_lower(name, "if-match"))
-                return remember(begin, field_name::if_match, value);
-            return equals_lower(name, "if-range") ? remember(begin, field_name::if_range, value) : true;
-        case 10:
-            if (equals_lower(name, "user-agent"))
-                return remember(begin, field_name::user_agent, value);
-            return equals_lower(name, "connection") ? connection(value) : true;
-        case 13: return equals_lower(name, "if-none-match") ? remember(begin, field_name::if_none_match, value) : true;
-        case 14: return equals_lower(name, "content-length") ? content_length(value) : true;
-        case 15:
-            if (equals_lower(name, "accept-encoding")) {
-                head_.has_accept_encoding = true;
-                head_.codings.add(value);
-            }
+        if (name.size() > longest_name)
             return true;
-        case 17:
-            if (equals_lower(name, "if-modified-since"))
-                return remember(begin, field_name::if_modified_since, value);
-            return equals_lower(name, "transfer-encoding") ? transfer_encoding(value) : true;
-        case 19:
-            return equals_lower(name, "if-unmodified-since")
-                       ? remember(begin, field_name::if_unmodified_since, value)
-                       : true;
-        default: return true;
+        std::size_t i = first_of_length[name.size()];
+        const std::size_t end = first_of_length[name.size() + 1];
+        while (i < end && !equals_lower(name, known_fields[i].name))
+            ++i;
+        if (i == end)
+            return true;
+        switch (known_fields[i].id) {
+        case connection_name: return connection(value);
+        case length_name: return content_length(value);
+        case encoding_name: return transfer_encoding(value);
+        case accept_name:
+            head_.has_accept_encoding = true;
+            head_.codings.add(value);
+            return true;
+        case static_cast<std::uint8_t>(field_name::host): return host(begin, value);
+        case static_cast<std::uint8_t>(field_name::expect):
+            head_.expects_continue |= equals_lower(value, "100-continue");
+            break;
+        default: break;
         }
+        return remember(begin, static_cast<field_name>(known_fields[i].id), value);
     }
 
     /// RFC 9112 section 3.2: more than one, or a value that is no uri-host [":" port], is 400.
@@ -278,12 +304,6 @@ private:
             if (!detail::is(c, detail::host_octet))
                 return false;
         return remember(begin, field_name::host, value);
-    }
-
-    bool expect(const char* begin, std::string_view value) noexcept {
-        if (equals_lower(value, "100-continue"))
-            head_.expects_continue = true;
-        return remember(begin, field_name::expect, value);
     }
 
     bool connection(std::string_view value) noexcept {

@@ -49,6 +49,11 @@ public:
         content_ += t.size();
         return *this;
     }
+    response& text(std::initializer_list<std::string_view> pieces) noexcept {
+        for (const auto piece : pieces)
+            text(piece);
+        return *this;
+    }
     /// Adds octets to the content without copying them.
     response& body(slice s) noexcept {
         touched_ = true;

@@ -79,19 +79,14 @@ template <class... Resources>
 class router {
     std::tuple<Resources...> resources_;
 
-    template <class Request, class Response>
-    static void refuse(method_set allowed, Request& asked, Response& answer) noexcept {
-        // the text of Allow must live until the head is formatted: that happens here
+    /// What the resource of this path does not do. The head is finished here, while the text of Allow lives.
+    static void refuse(method_set allowed, const request& asked, response& answer) noexcept {
         std::array<char, 64> room{};
-        allowed |= method::options;
-        const auto list = allow_list(allowed, room);
         if (asked.method() == method::options)
-            answer.raw(status::no_content, {"Allow: ", list, "\r\n\r\n"});
+            answer.status(status::no_content);
         else
-            answer.raw(status::method_not_allowed,
-                       {"Allow: ", list,
-                        "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 23\r\n\r\n"},
-                       slice::of_static(std::string_view{"405 Method Not Allowed\n"}));
+            answer.fail(status::method_not_allowed);
+        answer.field("Allow", allow_list(allowed | method::options, room)).finish();
     }
 
     /// A method that is all about content, and no word about where the content ends (RFC 9110 section 15.5.12).
@@ -141,7 +136,7 @@ public:
         };
         if (path == "*") {
             if (asked.method() == method::options)
-                answer.raw(status::no_content, {"Allow: GET, HEAD, OPTIONS\r\n\r\n"});
+                refuse(method::get, asked, answer);
             else
                 answer.fail(status::bad_request); // RFC 9112 section 3.2.4
             return rest;

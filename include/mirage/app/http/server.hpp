@@ -53,7 +53,9 @@ public:
             c.stream.no_delay(true); // what can be sent together is sent together already
         const presence here{shared_};
         const limits& limits = shared_.limits;
-        bool unread = false; // the peer may have sent what we never looked at
+        bool unread = false;      // the peer may have sent what we never looked at
+        bool left = false;        // the peer left between requests
+        std::optional<errc> lost; // nothing sensible can be said any more
         for (std::uint32_t count = 1;; ++count) {
             // 1. A head. Responses to what came before it go out when we have to wait for it.
             c.parser.reset();
@@ -71,8 +73,10 @@ public:
                     } else {
                         sent = co_await c.flush();
                     }
-                    if (!sent)
-                        co_return cut(c, sent.error());
+                    if (!sent) {
+                        lost = sent.error();
+                        break;
+                    }
                 }
                 c.out.release();
                 if (!begun && c.parser.begun()) {
@@ -96,11 +100,14 @@ public:
                 if (got.error() != errc::timed_out || !begun) {
                     if (got.error() == errc::timed_out)
                         shared_.counters.timeouts.add();
-                    co_return finish(c); // between requests everybody may leave without a word
+                    left = true; // between requests everybody may leave without a word
+                    break;
                 }
                 shared_.counters.timeouts.add();
                 refusal = status::request_timeout;
             }
+            if (lost || left)
+                break;
             if (seen == head_parser::outcome::failed)
                 refusal = c.parser.error();
 
@@ -125,8 +132,10 @@ public:
                 auto room = has_body && !c.out.empty() ? co_await c.flush() : result<>{};
                 if (room && !c.has_room())
                     room = co_await c.make_room();
-                if (!room)
-                    co_return cut(c, room.error());
+                if (!room) {
+                    lost = room.error();
+                    break;
+                }
             }
 
             // 3. The answer.
@@ -168,14 +177,18 @@ public:
             if (rest_of_body && !worth_it)
                 answer.close();
             answer.end();
-            if (answer.broken())
-                co_return cut(c, errc::truncated);
+            if (answer.broken()) {
+                lost = errc::truncated;
+                break;
+            }
             record(c, refusal && target.path.empty() ? nullptr : &asked, answer);
             bool whole = !rest_of_body;
             if (rest_of_body && answer.keep_alive()) {
                 const auto sent = co_await c.flush();
-                if (!sent)
-                    co_return cut(c, sent.error());
+                if (!sent) {
+                    lost = sent.error();
+                    break;
+                }
                 for (const auto most = c.body.received + limits.drain; !whole && c.body.received <= most;) {
                     const auto piece = co_await asked.read();
                     whole = !piece && piece.error() == errc::eof;
@@ -195,9 +208,13 @@ public:
             if (count % burst == 0)
                 co_await shared_.loop.yield(); // a peer that pipelines without end does not keep out the others
         }
-        const auto sent = co_await c.flush();
-        if (!sent)
-            co_return cut(c, sent.error());
+        if (!lost && !left) {
+            const auto sent = co_await c.flush();
+            if (!sent)
+                lost = sent.error();
+        }
+        if (lost)
+            co_return cut(c, *lost);
         finish(c);
         // RFC 9112 section 9.6: a reset would destroy the response on its way; let the peer see it first.
         const instant until = shared_.loop.now() + limits.linger_timeout;

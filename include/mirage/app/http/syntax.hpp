@@ -99,23 +99,29 @@ constexpr std::optional<std::uint64_t> parse_decimal(std::string_view text) noex
     return value;
 }
 
-/// Calls `each(element)` for every non-empty element of a comma-separated list (RFC 9110 section 5.6.1.2) until
-/// one call gives false. Commas inside quoted strings do not separate.
+/// Takes the first element off a comma-separated list, without the white space around it. Commas inside quoted
+/// strings do not separate.
+constexpr std::string_view take_element(std::string_view& list) noexcept {
+    std::size_t end = 0;
+    bool quoted = false;
+    for (; end < list.size() && (quoted || list[end] != ','); ++end) {
+        if (list[end] == '"')
+            quoted = !quoted;
+        else if (quoted && list[end] == '\\' && end + 1 < list.size())
+            ++end;
+    }
+    const auto element = trim(list.substr(0, end));
+    list.remove_prefix(end < list.size() ? end + 1 : end);
+    return element;
+}
+
+/// Calls `each(element)` for every non-empty element of a list (RFC 9110 section 5.6.1.2) until one call gives false.
 template <class Each>
 constexpr void for_each_element(std::string_view list, Each each) noexcept {
     while (!list.empty()) {
-        std::size_t end = 0;
-        bool quoted = false;
-        for (; end < list.size() && (quoted || list[end] != ','); ++end) {
-            if (list[end] == '"')
-                quoted = !quoted;
-            else if (quoted && list[end] == '\\' && end + 1 < list.size())
-                ++end;
-        }
-        const auto element = trim(list.substr(0, end));
+        const auto element = take_element(list);
         if (!element.empty() && !each(element))
             return;
-        list.remove_prefix(end < list.size() ? end + 1 : end);
     }
 }
 
