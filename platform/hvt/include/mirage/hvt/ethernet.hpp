@@ -154,6 +154,11 @@ private:
 
     /// The tender needs about a microsecond per frame: a full queue is back in the time of a few.
     void wait_for_room() noexcept {
+        if (ring_.served_by_poll()) {
+            (void)poll(0);
+            reclaim();
+            return;
+        }
         ring_.announce();
         const instant until = this_machine.now() + std::chrono::microseconds{200};
         do {

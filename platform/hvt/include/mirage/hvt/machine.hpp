@@ -57,6 +57,9 @@ public:
             return nullptr;
         return reinterpret_cast<abi::net_ring*>(info_->net_ring);
     }
+
+    /// Whether the tender serves the ring in every POLL: see layout.h.
+    bool poll_serves_ring() const noexcept { return (info_->host_features & HOST_FEATURE_POLL_SERVES_RING) != 0; }
 };
 
 inline constinit machine this_machine;

@@ -13,6 +13,9 @@ namespace mirage::hvt {
 /// the machine sleeps in POLL could take the frame that POLL would have reported, so there is one rule: sleep with
 /// no READ outstanding. Then no wake-up is ever lost. While there is traffic, the machine does not sleep at all
 /// but asks the ring again for a short time: an answer through the ring costs a fraction of an exit.
+///
+/// Our own tender serves the ring inside POLL (HOST_FEATURE_POLL_SERVES_RING) and keeps READs there: then one exit
+/// per burst does everything.
 class network {
     static constexpr duration spin_time = std::chrono::microseconds{40};
     static constexpr duration patience = std::chrono::microseconds{100};
@@ -101,6 +104,21 @@ class network {
         }
     }
 
+    /// With a tender whose POLL serves the ring: everything that was submitted since goes with the exit that POLL is
+    /// anyway, and comes back with frames in the READs that stay outstanding. No kick, no thread, no second exit.
+    std::uint64_t wait_in_service(instant deadline) noexcept {
+        if (const std::uint64_t ready = collect(); ready != 0)
+            return ready;
+        const instant now = this_machine.now();
+        if (deadline <= now && now - last_look_ < std::chrono::microseconds{50})
+            return 0;
+        last_look_ = now;
+        for (std::uint32_t i = 0; i < count_; ++i)
+            devices_[i]->post(ethernet::depth, i);
+        const std::uint64_t ready = sleep_until(deadline);
+        return collect() | ready;
+    }
+
     std::uint64_t wait_by_calls(instant deadline) noexcept {
         const instant now = this_machine.now();
         if (deadline <= now && now - last_look_ < std::chrono::microseconds{100})
@@ -118,13 +136,15 @@ public:
     void add(ethernet& device) noexcept {
         if (count_ == 0)
             if (auto* const ring = this_machine.net_ring(); ring != nullptr)
-                ring_.open(*ring);
+                ring_.open(*ring, this_machine.poll_serves_ring());
         devices_[count_++] = &device;
     }
 
     /// See platform::wait().
     std::uint64_t wait(instant deadline) noexcept {
-        return ring_.offered() ? wait_on_ring(deadline) : wait_by_calls(deadline);
+        if (!ring_.offered())
+            return wait_by_calls(deadline);
+        return ring_.served_by_poll() ? wait_in_service(deadline) : wait_on_ring(deadline);
     }
 };
 

@@ -22,6 +22,7 @@ class ring_port {
     std::uint32_t tail_ = 0;         ///< entries written, all published
     std::uint32_t announced_ = 0;    ///< of them, those for which needs_kick has been looked at
     std::uint32_t kicked_until_ = 0; ///< the tail at the last kick
+    bool served_by_poll_ = false;
     bool kicked_ = false;            ///< and the tender has not passed it, as far as we know
     std::uint32_t com_head_ = 0;
     [[no_unique_address]] Kick kick_;
@@ -38,7 +39,12 @@ public:
     constexpr explicit ring_port(Kick kick) noexcept : kick_{kick} {}
 
     /// Takes a zeroed ring.
-    void open(abi::net_ring& ring) noexcept { ring_ = &ring; }
+    /// `served_by_poll`: the tender looks at it in every POLL, and need not be woken.
+    void open(abi::net_ring& ring, bool served_by_poll = false) noexcept {
+        ring_ = &ring;
+        served_by_poll_ = served_by_poll;
+    }
+    bool served_by_poll() const noexcept { return served_by_poll_; }
     bool offered() const noexcept { return ring_ != nullptr; }
 
     /// Entries that may still be submitted: one slot stays empty.
@@ -61,7 +67,7 @@ public:
     /// the tender sleeps and no kick is under way: one that has been kicked but is not past that kick's entries
     /// will look at the tail again before it sleeps.
     void announce() noexcept {
-        if (announced_ == tail_)
+        if (served_by_poll_ || announced_ == tail_)
             return;
         announced_ = tail_;
         // Store of the tail before load of needs_kick, against the tender's store of that before load of the tail.
