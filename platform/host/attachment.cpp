@@ -13,9 +13,13 @@ std::string option(std::string_view prefix, std::string_view name, std::string_v
 }
 
 void say_what_is_missing(const std::string& name) {
-    complain("This application has a network interface '" + name + "'. Say where it leads, before its keys:\n"
-             "  --net:" + name + "=tap0    an existing TAP interface (sudo ip tuntap add tap0 mode tap user $USER)\n"
-             "  --net:" + name + "=user,hostfwd=tcp:127.0.0.1:8080-:80    user networking, no root needed");
+    complain("This application has a network interface '" + name
+             + "'. Say where it leads, before its keys:\n"
+               "  --net:"
+             + name
+             + "=tap0    an existing TAP interface (sudo ip tuntap add tap0 mode tap user $USER)\n"
+               "  --net:"
+             + name + "=user,hostfwd=tcp:127.0.0.1:8080-:80    user networking, no root needed");
 }
 
 std::expected<attachment, std::string> attach_user(std::string_view value) {
@@ -55,7 +59,8 @@ result<attachment> attach(const machine& home, std::string_view name) noexcept {
         return std::unexpected(errc::io);
     }
     if (!link->up)
-        complain(option("--net:", name, *value) + "the interface is down; nothing is sent or received before `ip link set "
+        complain(option("--net:", name, *value)
+                 + "the interface is down; nothing is sent or received before `ip link set "
                  + std::string{link->device} + " up`");
     return *link;
 }

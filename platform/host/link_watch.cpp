@@ -31,7 +31,8 @@ bool link_watch::read() noexcept {
         if (n <= 0)
             return false;
         auto left = static_cast<unsigned>(n);
-        for (auto* m = reinterpret_cast<const nlmsghdr*>(room.data()); NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) {
+        for (auto* m = reinterpret_cast<const nlmsghdr*>(room.data()); NLMSG_OK(m, left);
+             m = NLMSG_NEXT(m, left)) {
             if (m->nlmsg_type != RTM_NEWLINK || m->nlmsg_len < NLMSG_LENGTH(sizeof(ifinfomsg)))
                 continue;
             const auto* const link = static_cast<const ifinfomsg*>(NLMSG_DATA(m));

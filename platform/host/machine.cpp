@@ -63,7 +63,9 @@ machine::~machine() {
     ::close(stop_event_);
 }
 
-instant machine::now() const noexcept { return instant{kernel_time() - start_}; }
+instant machine::now() const noexcept {
+    return instant{kernel_time() - start_};
+}
 
 unsigned machine::watch(input_source& source) noexcept {
     check(source_count_ < max_sources, "host: more than 64 devices to wait for");
@@ -110,7 +112,8 @@ std::uint64_t machine::sleep_until(instant deadline) noexcept {
     }
     if (::ppoll(watched.data(), count + 1, deadline == never ? nullptr : &left, nullptr) <= 0)
         return 0; // the deadline, or a signal
-    if (std::uint64_t times = 0; (watched[count].revents & POLLIN) != 0 && ::read(stop_event_, &times, sizeof times) < 0)
+    if (std::uint64_t times = 0;
+        (watched[count].revents & POLLIN) != 0 && ::read(stop_event_, &times, sizeof times) < 0)
         return 0;
 
     std::uint64_t ready = 0;
@@ -155,16 +158,28 @@ void machine::print_help(std::span<const os::device_entry> devices) const {
     for (const os::device_entry& d : devices) {
         const std::string device{d.name};
         if (d.kind == os::device_kind::netif)
-            text += "  --net:" + device + "=TAP            an existing TAP interface\n"
-                    "  --net:" + device + "=TAP,vnet       the same with checksum and segmentation offload\n"
-                    "  --net:" + device + "=user[,hostfwd=tcp:127.0.0.1:8080-:80]...\n"
-                    "                                  user networking: no root, no TAP; the application is 10.0.2.15\n"
-                    "  --net-mac:" + device + "=ADDRESS    its Ethernet address; a random one otherwise\n"
-                    "  --pcap:" + device + "=FILE          write every frame to a capture file\n";
+            text += "  --net:" + device
+                    + "=TAP            an existing TAP interface\n"
+                      "  --net:"
+                    + device
+                    + "=TAP,vnet       the same with checksum and segmentation offload\n"
+                      "  --net:"
+                    + device
+                    + "=user[,hostfwd=tcp:127.0.0.1:8080-:80]...\n"
+                      "                                  user networking: no root, no TAP; the application "
+                      "is 10.0.2.15\n"
+                      "  --net-mac:"
+                    + device
+                    + "=ADDRESS    its Ethernet address; a random one otherwise\n"
+                      "  --pcap:"
+                    + device + "=FILE          write every frame to a capture file\n";
         else
-            text += "  --block:" + device + "=FILE         a file or disk\n"
-                    "  --block-sector-size:" + device + "=OCTETS\n"
-                    "                                  512 when not given\n";
+            text += "  --block:" + device
+                    + "=FILE         a file or disk\n"
+                      "  --block-sector-size:"
+                    + device
+                    + "=OCTETS\n"
+                      "                                  512 when not given\n";
     }
     if (devices.empty())
         text += "  none: this application has neither network interfaces nor block devices\n";

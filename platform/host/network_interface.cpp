@@ -14,7 +14,8 @@ result<> network_interface::open() noexcept {
     mac_ = *mac;
     if (const auto good = capture_.open(home_, name_); !good)
         return good;
-    // A number of octets that is no multiple of 4096 keeps the headers of neighbours out of one set of the cache.
+    // A number of octets that is no multiple of 4096 keeps the headers of neighbours out of one set of the
+    // cache.
     const std::size_t size = link_.offloads ? sizeof(offload_header) + largest_joined + vlan_tag + 128
                                             : padding + link_.mtu + ethernet_header + vlan_tag;
     pool_.emplace(link_.offloads ? 512u : 2048u, size);
@@ -33,7 +34,8 @@ result<> network_interface::open() noexcept {
 /// The other end is gone for good.
 void network_interface::lost(int error) noexcept {
     complain(std::string{name_} + ": the interface is gone"
-             + (error == 0 ? "" : " (" + std::string{std::strerror(error)} + ")") + "; there is no network any more");
+             + (error == 0 ? "" : " (" + std::string{std::strerror(error)} + ")")
+             + "; there is no network any more");
     descriptor = -1;
 }
 

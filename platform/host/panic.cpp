@@ -4,7 +4,8 @@
 #include <execinfo.h>
 #include <unistd.h>
 
-/// Says what and where, with the way there (`addr2line -e IMAGE ADDRESS` names the lines), and ends the process.
+/// Says what and where, with the way there (`addr2line -e IMAGE ADDRESS` names the lines), and ends the
+/// process.
 extern "C" void mirage_panic(const char* file, unsigned line, const char* reason) noexcept {
     (void)std::fflush(stdout);
     (void)std::fprintf(stderr, "panic: %s (%s:%u)\n", reason, file, line);

@@ -44,7 +44,8 @@ struct started {
     }
 };
 
-/// The console with standard output going to a file while it writes, so that the test's own output stays where it is.
+/// The console with standard output going to a file while it writes, so that the test's own output stays
+/// where it is.
 struct host_console {
     started process;
     temporary_file file;
@@ -105,12 +106,20 @@ result<> open_disk(std::vector<std::string> options) {
 
 } // namespace
 
-TEST_CASE_TEMPLATE("console contract", H, host_console) { contract::console_contract<H>(); }
-TEST_CASE_TEMPLATE("clock contract", H, host_clock) { contract::clock_contract<H>(); }
-TEST_CASE_TEMPLATE("random contract", H, host_random) { contract::random_contract<H>(); }
+TEST_CASE_TEMPLATE("console contract", H, host_console) {
+    contract::console_contract<H>();
+}
+TEST_CASE_TEMPLATE("clock contract", H, host_clock) {
+    contract::clock_contract<H>();
+}
+TEST_CASE_TEMPLATE("random contract", H, host_random) {
+    contract::random_contract<H>();
+}
 using small_disk = host_block<16, 512, false>;
 using large_disk = host_block<100, 4096, false>;
-TEST_CASE_TEMPLATE("block contract", H, small_disk, large_disk) { contract::block_contract<H>(); }
+TEST_CASE_TEMPLATE("block contract", H, small_disk, large_disk) {
+    contract::block_contract<H>();
+}
 
 TEST_CASE("a console whose reader is gone drops what is written") {
     started process;
@@ -138,7 +147,8 @@ TEST_CASE("a disk that cannot be: an error, never a crash") {
     CHECK(open_disk({"--block:disk=" + file.path}).error() == errc::invalid_argument); // half a sector
     REQUIRE(::ftruncate(file.descriptor, 4096) == 0);
     CHECK(open_disk({"--block:disk=" + file.path}).has_value());
-    CHECK(open_disk({"--block:disk=" + file.path, "--block-sector-size:disk=1000"}).error() == errc::invalid_argument);
+    CHECK(open_disk({"--block:disk=" + file.path, "--block-sector-size:disk=1000"}).error()
+          == errc::invalid_argument);
 }
 
 TEST_CASE("a disk that became shorter: the error names the first sector that is not there") {
@@ -157,7 +167,11 @@ TEST_CASE("options of the platform end where the keys begin, or at --") {
     CHECK_FALSE(process.home.given().find(host::options::kind::net_mac, "service"));
     const std::array<os::device_entry, 1> disk{{{os::device_kind::block, "service"}}};
     CHECK_FALSE(process.home.declare(disk).has_value()); // --net for a disk
-    const std::array<os::device_entry, 1> interface{{{os::device_kind::netif, "service"}}};
+    const std::array<os::device_entry, 1> interface {
+        {
+            { os::device_kind::netif, "service" }
+        }
+    };
     CHECK(process.home.declare(interface).has_value());
 }
 
@@ -167,8 +181,9 @@ TEST_CASE("Ethernet addresses are read strictly, and are of one station") {
         return host::choose_mac(process.home, "service");
     };
     CHECK(choose("02:00:5e:Aa:0f:f0") == mac_address{{0x02, 0x00, 0x5e, 0xaa, 0x0f, 0xf0}});
-    for (const auto bad : {"02", "02:00:5e:aa:0f", "02:00:5e:aa:0f:f0:", "02:00:5e:aa:0f:fg", "02-00-5e-aa-0f-f0",
-                           "2:0:5e:aa:f:f0", "02:00:5e:aa:0f:f00", "01:00:5e:00:00:01", "00:00:00:00:00:00"})
+    for (const auto bad :
+         {"02", "02:00:5e:aa:0f", "02:00:5e:aa:0f:f0:", "02:00:5e:aa:0f:fg", "02-00-5e-aa-0f-f0",
+          "2:0:5e:aa:f:f0", "02:00:5e:aa:0f:f00", "01:00:5e:00:00:01", "00:00:00:00:00:00"})
         CHECK_FALSE(choose(bad).has_value());
 }
 

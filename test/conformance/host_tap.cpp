@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The contract of NETIF over TAP interfaces, plain and with offloads, in a network namespace of this process's own.
+// The contract of NETIF over TAP interfaces, plain and with offloads, in a network namespace of this
+// process's own.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "contract/netif.hpp"
 #include "mirage/host.hpp"
@@ -97,7 +98,8 @@ public:
             std::string frame(70'000, '\0');
             sockaddr_ll from{};
             socklen_t length = sizeof from;
-            const ssize_t n = ::recvfrom(packets_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
+            const ssize_t n = ::recvfrom(packets_, frame.data(), frame.size(), 0,
+                                         reinterpret_cast<sockaddr*>(&from), &length);
             if (n > 0 && from.sll_pkttype != PACKET_OUTGOING) { // what we sent ourselves is seen, too
                 frame.resize(static_cast<std::size_t>(n));
                 return frame;
@@ -115,13 +117,14 @@ struct tap_harness {
     tap peer;
     std::string option = std::string{"--net:service="} + device_name + (Offloads ? ",vnet" : "");
     host::machine home;
-    host::netif<"service"> interface{home};
+    host::netif<"service"> interface { home };
 
     tap_harness() {
         std::array<char*, 1> words{option.data()};
         REQUIRE(home.arguments(words));
         REQUIRE(interface.open().has_value());
-        peer.set_up(false); // to be up since after attaching: a queue that carries frames at once, not some time later
+        peer.set_up(false); // to be up since after attaching: a queue that carries frames at once, not some
+                            // time later
         peer.set_up(true);
     }
     auto& device() { return interface; }
@@ -135,13 +138,18 @@ struct tap_harness {
 using plain = tap_harness<false>;
 using offloading = tap_harness<true>;
 
-std::string words(std::size_t size) { return contract::netif_detail::frame(size, 7); }
+std::string words(std::size_t size) {
+    return contract::netif_detail::frame(size, 7);
+}
 
 } // namespace
 
-TEST_CASE_TEMPLATE("netif contract", H, plain, offloading) { contract::netif_contract<H>(); }
+TEST_CASE_TEMPLATE("netif contract", H, plain, offloading) {
+    contract::netif_contract<H>();
+}
 
-TEST_CASE_TEMPLATE("an interface that goes down: io, no crash, no spinning; and it recovers", H, plain, offloading) {
+TEST_CASE_TEMPLATE("an interface that goes down: io, no crash, no spinning; and it recovers", H, plain,
+                   offloading) {
     H h;
     const std::string frame = words(100);
     REQUIRE(h.interface.transmit({.headers = as_octets(frame)}).has_value());
@@ -166,7 +174,9 @@ TEST_CASE("offloads are what was asked for") {
     CHECK(plain{}.interface.offloads().tx_checksum == false);
     CHECK(offloading{}.interface.offloads().tso_size == 65535);
     const std::string frame = words(100);
-    CHECK(plain{}.interface.transmit({.headers = as_octets(frame), .checksum_start = 34, .checksum_offset = 16}).error()
+    CHECK(plain{}
+              .interface.transmit({.headers = as_octets(frame), .checksum_start = 34, .checksum_offset = 16})
+              .error()
           == errc::unsupported);
 }
 
@@ -175,7 +185,7 @@ TEST_CASE("an interface that is not there, is not a TAP, or is taken: an error")
         host::machine home;
         std::array<char*, 1> all{option.data()};
         REQUIRE(home.arguments(all));
-        host::netif<"service"> interface{home};
+        host::netif<"service"> interface { home };
         return interface.open();
     };
     CHECK(open("--pcap:service=x").error() == errc::not_found);

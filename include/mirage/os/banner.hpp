@@ -24,8 +24,8 @@ template <class Device>
 
 } // namespace detail
 
-/// Says what runs where, and how long it took to get here: one line, and one more for each interface and disk as
-/// far as they fit (the first three).
+/// Says what runs where, and how long it took to get here: one line, and one more for each interface and disk
+/// as far as they fit (the first three).
 template <class Clock, class Devices>
 [[gnu::cold]] void print_banner(std::string_view name, std::string_view platform, const Clock& clock,
                                 const Devices& devices, octet_sink out) noexcept {

@@ -36,7 +36,9 @@ inline constexpr auto is_netif = [](auto type) { return hana::bool_c<netif<typen
 inline constexpr auto is_block = [](auto type) { return hana::bool_c<block<typename decltype(type)::type>>; };
 inline constexpr auto is_device = [](auto type) {
     using device = typename decltype(type)::type;
-    return hana::bool_c<netif<device> || block<device> || console<device> || clock<device> || random_source<device>>;
+    constexpr bool known =
+        netif<device> || block<device> || console<device> || clock<device> || random_source<device>;
+    return hana::bool_c<known>;
 };
 
 template <class Device>
@@ -56,18 +58,22 @@ struct device_list<App<Devices...>> {
 
     static_assert(hana::value(hana::length(hana::to_set(types)) == hana::length(types)),
                   "the application lists a device twice; give the second one another name");
-    static_assert(hana::value(hana::all_of(types, detail::is_device)),
-                  "a template argument of the application is not a device: it models none of netif, block, console, "
-                  "clock and random_source");
+    static_assert(
+        hana::value(hana::all_of(types, detail::is_device)),
+        "a template argument of the application is not a device: it models none of netif, block, console, "
+        "clock and random_source");
 
     /// The devices that the world outside has to provide, in the application's order.
     static constexpr auto named = hana::filter(types, [](auto type) {
-        return hana::bool_c<decltype(detail::is_netif(type))::value || decltype(detail::is_block(type))::value>;
+        constexpr bool is_named =
+            decltype(detail::is_netif(type))::value || decltype(detail::is_block(type))::value;
+        return hana::bool_c<is_named>;
     });
 
     /// What goes into the platform's manifest: one entry per element of `named`.
     static constexpr auto manifest = hana::unpack(named, [](auto... type) {
-        return std::array<device_entry, sizeof...(type)>{detail::entry_of<typename decltype(type)::type>()...};
+        return std::array<device_entry, sizeof...(type)>{
+            detail::entry_of<typename decltype(type)::type>()...};
     });
 
     /// Builds every device from the platform and holds it.

@@ -17,8 +17,8 @@ enum class parsed : std::uint8_t {
 
 namespace detail {
 
-/// How many letters have to be put in, taken out, replaced or swapped with their neighbour to make `b` of `a`.
-/// Names of up to 31 letters; longer ones are compared by their first 31.
+/// How many letters have to be put in, taken out, replaced or swapped with their neighbour to make `b` of
+/// `a`. Names of up to 31 letters; longer ones are compared by their first 31.
 constexpr unsigned edit_distance(std::string_view a, std::string_view b) noexcept {
     constexpr std::size_t limit = 31;
     a = a.substr(0, limit);
@@ -61,8 +61,8 @@ public:
 
 } // namespace detail
 
-/// Reads `--NAME=VALUE` words, separated by spaces, into an application's options. Allocates nothing. All of it runs
-/// once: "cold" has the compiler make it small rather than fast.
+/// Reads `--NAME=VALUE` words, separated by spaces, into an application's options. Allocates nothing. All of
+/// it runs once: "cold" has the compiler make it small rather than fast.
 class key_parser {
     std::string_view program_, summary_;
     std::span<const key_entry> keys_;
@@ -109,8 +109,8 @@ class key_parser {
         }
         for (const key_entry& k : keys_) {
             detail::console_line l{out_};
-            l << "  --" << k.name << (k.flag ? "[=" : "=") << k.placeholder << (k.flag ? "]" : "") << "\n      "
-              << k.description << "; ";
+            l << "  --" << k.name << (k.flag ? "[=" : "=") << k.placeholder << (k.flag ? "]" : "")
+              << "\n      " << k.description << "; ";
             k.accepts(l, k.limits);
             l << "; default: ";
             k.show(defaults, l);
@@ -121,8 +121,9 @@ class key_parser {
 
     [[gnu::cold]] parsed word(std::string_view text, void* options, const void* defaults) const noexcept {
         if (!text.starts_with("--")) {
-            detail::console_line{out_} << program_ << ": '" << text.substr(0, 80)
-                                       << "' is not a boot key; they look like --NAME=VALUE, --help lists them";
+            detail::console_line{out_}
+                << program_ << ": '" << text.substr(0, 80)
+                << "' is not a boot key; they look like --NAME=VALUE, --help lists them";
             return parsed::failed;
         }
         if (text == "--help")
@@ -144,7 +145,8 @@ public:
 
     /// Reads all of `command_line`; of a key that is there twice, the last counts. Stops at the first error.
     /// Text values borrow from `command_line`. `options` and `defaults` are what the table was made for.
-    [[gnu::cold]] parsed parse(std::string_view command_line, void* options, const void* defaults) const noexcept {
+    [[gnu::cold]] parsed parse(std::string_view command_line, void* options,
+                               const void* defaults) const noexcept {
         while (!command_line.empty()) {
             const auto space = std::min(command_line.find(' '), command_line.size());
             const auto text = command_line.substr(0, space);

@@ -31,7 +31,7 @@ namespace detail {
 
 /// A decimal number, with a sign where the limits leave room for one; nothing before or behind it.
 [[gnu::noinline]] constexpr std::optional<std::uint64_t> parse_number(std::string_view text,
-                                                                     const key_limits& limits) noexcept {
+                                                                      const key_limits& limits) noexcept {
     const bool negative = limits.least < 0 && !text.empty() && text.front() == '-';
     if (negative)
         text.remove_prefix(1);
@@ -57,14 +57,13 @@ struct time_unit {
     std::uint64_t nanoseconds;
 };
 inline constexpr time_unit time_units[] = {
-    {"h", 3'600'000'000'000}, {"min", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000},
-    {"ns", 1}};
+    {"h", 3'600'000'000'000}, {"min", 60'000'000'000}, {"s", 1'000'000'000},
+    {"ms", 1'000'000},        {"us", 1'000},           {"ns", 1}};
 
 } // namespace detail
 
 template <std::integral T>
-    requires(!std::same_as<T, bool> && !std::same_as<T, char>)
-struct key_value<T> {
+requires(!std::same_as<T, bool> && !std::same_as<T, char>) struct key_value<T> {
     static constexpr std::string_view placeholder = "NUMBER";
     static constexpr key_limits limits{std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
 
@@ -98,10 +97,13 @@ struct key_value<std::string_view> {
     static constexpr std::string_view placeholder = "TEXT";
     static constexpr key_limits limits{};
 
-    static constexpr std::optional<std::string_view> parse(std::string_view text, const key_limits&) noexcept {
+    static constexpr std::optional<std::string_view> parse(std::string_view text,
+                                                           const key_limits&) noexcept {
         return text;
     }
-    static constexpr void accepts(line_builder& out, const key_limits&) noexcept { out << "text without spaces"; }
+    static constexpr void accepts(line_builder& out, const key_limits&) noexcept {
+        out << "text without spaces";
+    }
     static constexpr void show(line_builder& out, std::string_view value) noexcept {
         out << (value.empty() ? std::string_view{"none"} : value);
     }
@@ -188,7 +190,7 @@ struct key_value<duration> {
 
 /// One of the listed enumerators, by the name that `message(enumerator)` gives it.
 template <class T, T First, T... Rest>
-    requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct key_value<T, First, Rest...> {
     static constexpr std::string_view placeholder = "NAME";
     static constexpr key_limits limits{};
@@ -209,7 +211,8 @@ struct key_value<T, First, Rest...> {
 /// What T takes; a key that is not given leaves it empty.
 template <class T>
 struct key_value<std::optional<T>> : key_value<T> {
-    static constexpr std::optional<std::optional<T>> parse(std::string_view text, const key_limits& l) noexcept {
+    static constexpr std::optional<std::optional<T>> parse(std::string_view text,
+                                                           const key_limits& l) noexcept {
         const auto value = key_value<T>::parse(text, l);
         return value ? std::optional{std::optional{*value}} : std::nullopt;
     }

@@ -22,9 +22,9 @@ struct member_of<Member Object::*> {
 
 } // namespace detail
 
-/// A boot key: `--NAME=VALUE` on the command line sets one member of the application's options. Its type is the
-/// member's, its default the member's initializer; key_value.hpp says what can be written. For an enumeration,
-/// `Choices` lists the enumerators that are allowed.
+/// A boot key: `--NAME=VALUE` on the command line sets one member of the application's options. Its type is
+/// the member's, its default the member's initializer; key_value.hpp says what can be written. For an
+/// enumeration, `Choices` lists the enumerators that are allowed.
 template <auto Member, auto... Choices>
 struct key {
     using value = key_value<typename detail::member_of<decltype(Member)>::type, Choices...>;
@@ -56,7 +56,8 @@ struct key_group {
     key_list<Keys...> keys;
 };
 
-/// The keys of an application: `static constexpr auto keys = os::keys(os::key<&options::port>{"port", "..."}, ...)`.
+/// The keys of an application: `static constexpr auto keys = os::keys(os::key<&options::port>{"port", "..."},
+/// ...)`.
 template <class... Keys>
 constexpr key_list<Keys...> keys(Keys... all) noexcept {
     return {boost::hana::tuple<Keys...>{std::move(all)...}};
@@ -87,7 +88,8 @@ struct path {
 
 /// `Value` reads and writes the member of an `Options` at the end of `Path`.
 template <class Options, class Value, class Path>
-constexpr key_entry entry_for(std::string_view name, std::string_view description, const key_limits& l) noexcept {
+constexpr key_entry entry_for(std::string_view name, std::string_view description,
+                              const key_limits& l) noexcept {
     key_entry entry{name, description, Value::placeholder, l};
     entry.flag = std::is_same_v<Value, key_value<bool>>;
     entry.set = [](const key_entry& self, void* options, std::string_view text) noexcept {

@@ -5,14 +5,15 @@
 
 namespace mirage::os {
 
-/// The boot keys of an IPv4 interface, as a group for `os::keys`: `os::network_keys<&options::network>()`, where
-/// `network` is a net::ipv4_options.
+/// The boot keys of an IPv4 interface, as a group for `os::keys`: `os::network_keys<&options::network>()`,
+/// where `network` is a net::ipv4_options.
 template <auto Member>
 constexpr auto network_keys() noexcept {
     using net::ipv4_options;
-    return group<Member>(keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
-                              key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"},
-                              key<&ipv4_options::dhcp>{"dhcp", "ask a DHCP server when no address is given"}));
+    return group<Member>(
+        keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
+             key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"},
+             key<&ipv4_options::dhcp>{"dhcp", "ask a DHCP server when no address is given"}));
 }
 
 } // namespace mirage::os

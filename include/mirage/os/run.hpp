@@ -39,20 +39,24 @@ struct options_of {
     using type = no_options;
 };
 template <class App>
-    requires requires { typename App::options; }
+requires requires {
+    typename App::options;
+}
 struct options_of<App> {
     using type = typename App::options;
 };
 
 /// Reads the boot keys of `App` into `options`.
 template <class App, class Options>
-parsed read_keys(std::string_view command_line, Options& options, octet_sink out) noexcept {
+[[gnu::cold]] parsed read_keys(std::string_view command_line, Options& options, octet_sink out) noexcept {
     if constexpr (requires { App::keys; }) {
         static constexpr auto& table = key_table<Options, App::keys>;
-        static_assert(names_are_good(table), "a boot key's name has to be lower-case letters, digits and hyphens");
+        static_assert(names_are_good(table),
+                      "a boot key's name has to be lower-case letters, digits and hyphens");
         static_assert(names_differ(table), "two boot keys have the same name");
         static constexpr Options defaults{};
-        return key_parser{name_of<App>(), summary_of<App>(), table, out}.parse(command_line, &options, &defaults);
+        return key_parser{name_of<App>(), summary_of<App>(), table, out}.parse(command_line, &options,
+                                                                               &defaults);
     } else {
         return expect_no_keys(name_of<App>(), command_line, out);
     }
@@ -60,7 +64,7 @@ parsed read_keys(std::string_view command_line, Options& options, octet_sink out
 
 /// Opens the devices in order, up to the first that fails; it has said why.
 template <class Devices>
-bool open_all(Devices& devices) noexcept {
+[[gnu::cold]] bool open_all(Devices& devices) noexcept {
     bool good = true;
     hana::for_each(devices, [&](auto& device) {
         if constexpr (requires { device.open(); })
@@ -69,9 +73,11 @@ bool open_all(Devices& devices) noexcept {
     return good;
 }
 
-/// Turns the loop until `done`. Everything that depends on the set of devices is generated here.
+/// Turns the loop until `done`. Everything that depends on the set of devices is generated here. Not inlined
+/// into what runs once, which is made small ("cold") rather than fast.
 template <class Platform, class Clock, class Devices>
-void turn_until(const bool& done, Platform& platform, const Clock& clock, Devices& devices) noexcept {
+[[gnu::noinline, gnu::hot]] void turn_until(const bool& done, Platform& platform, const Clock& clock,
+                                            Devices& devices) noexcept {
     scheduler& loop = platform.loop();
     while (!done) {
         // Ready work first, but a task that keeps posting itself must not keep frames from coming in.
@@ -104,8 +110,8 @@ auto call(App& app, context& ctx, const Options& options) noexcept {
 
 /// An application that waits for something: a coroutine, the loop, and the tasks beside it.
 template <class App, class Platform, class Devices, class Clock, class Options>
-int run_task(Platform& platform, Devices& devices, App& app, const Clock& clock, octet_sink out,
-             const Options& options) noexcept {
+[[gnu::cold]] int run_task(Platform& platform, Devices& devices, App& app, const Clock& clock, octet_sink out,
+                           const Options& options) noexcept {
     scheduler& loop = platform.loop();
     loop.advance(clock.now());
     const log_output log{loop, out};
@@ -124,14 +130,14 @@ int run_task(Platform& platform, Devices& devices, App& app, const Clock& clock,
 
 } // namespace detail
 
-/// Runs the application on the platform: builds its devices, reads its boot keys, opens the devices, says hello,
-/// and turns the loop until the application's run() ends. Returns the exit status: what run() returned, 0 after
-/// --help, 1 when a key was wrong or a device could not be opened.
+/// Runs the application on the platform: builds its devices, reads its boot keys, opens the devices, says
+/// hello, and turns the loop until the application's run() ends. Returns the exit status: what run()
+/// returned, 0 after --help, 1 when a key was wrong or a device could not be opened.
 ///
 /// `App::run` is `task<int>` or `task<>` of (context&) or (context&, const options&); or `int` of () for an
 /// application that never waits: then no loop, timer or coroutine is in the image.
 template <class App, class Platform>
-int run(Platform& platform) noexcept {
+[[gnu::cold]] int run(Platform& platform) noexcept {
     using list = device_list<App>;
     using options_type = typename detail::options_of<App>::type;
 
@@ -153,7 +159,9 @@ int run(Platform& platform) noexcept {
     print_banner(detail::name_of<App>(), Platform::name, clock, devices, out);
 
     App app = hana::unpack(devices, [](auto&... device) { return App{device...}; });
-    if constexpr (requires { { app.run() } -> std::same_as<int>; })
+    if constexpr (requires {
+                      { app.run() } -> std::same_as<int>;
+                  })
         return app.run();
     else
         return detail::run_task<App>(platform, devices, app, clock, out, options);

@@ -100,13 +100,17 @@ TEST_CASE("a bad value: the message names the key, what was given and what is ac
              row{"--limit=18446744073709551616",
                  "app: --limit=18446744073709551616: expected a number from 0 to 18446744073709551615\n"},
              row{"--verbose=maybe", "app: --verbose=maybe: expected true or false\n"},
-             row{"--ipv4=10.0.0.2", "app: --ipv4=10.0.0.2: expected an IPv4 address with the length of its subnet, "
-                                    "such as 10.0.0.2/24\n"},
-             row{"--ipv4-gateway=10.0.0", "app: --ipv4-gateway=10.0.0: expected an IPv4 address such as 10.0.0.2\n"},
-             row{"--patience=5", "app: --patience=5: expected a duration in h, min, s, ms, us or ns, such as 250ms, "
-                                 "from 10ms to 1min\n"},
-             row{"--patience=9ms", "app: --patience=9ms: expected a duration in h, min, s, ms, us or ns, such as "
-                                   "250ms, from 10ms to 1min\n"},
+             row{"--ipv4=10.0.0.2",
+                 "app: --ipv4=10.0.0.2: expected an IPv4 address with the length of its subnet, "
+                 "such as 10.0.0.2/24\n"},
+             row{"--ipv4-gateway=10.0.0",
+                 "app: --ipv4-gateway=10.0.0: expected an IPv4 address such as 10.0.0.2\n"},
+             row{"--patience=5",
+                 "app: --patience=5: expected a duration in h, min, s, ms, us or ns, such as 250ms, "
+                 "from 10ms to 1min\n"},
+             row{"--patience=9ms",
+                 "app: --patience=9ms: expected a duration in h, min, s, ms, us or ns, such as "
+                 "250ms, from 10ms to 1min\n"},
              row{"--log=loud", "app: --log=loud: expected one of error, info, debug\n"},
          }) {
         CAPTURE(given);
@@ -117,10 +121,12 @@ TEST_CASE("a bad value: the message names the key, what was given and what is ac
 }
 
 TEST_CASE("an unknown key: the nearest is suggested, if any is near") {
-    CHECK(parse("--prot=80").said == "app: unknown boot key --prot; did you mean --port? --help lists them all\n");
+    CHECK(parse("--prot=80").said
+          == "app: unknown boot key --prot; did you mean --port? --help lists them all\n");
     CHECK(parse("--ipv4-gatway=1").said
           == "app: unknown boot key --ipv4-gatway; did you mean --ipv4-gateway? --help lists them all\n");
-    CHECK(parse("--completely-else").said == "app: unknown boot key --completely-else; --help lists them all\n");
+    CHECK(parse("--completely-else").said
+          == "app: unknown boot key --completely-else; --help lists them all\n");
     CHECK(parse("8080").said
           == "app: '8080' is not a boot key; they look like --NAME=VALUE, --help lists them\n");
 }

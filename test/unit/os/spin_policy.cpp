@@ -7,8 +7,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Runs `waits` waits, each of whose inputs comes `delay` after its start; with `shared`, only once we sleep, since
-/// its sender needs our core. Returns the time that was spent on looking.
+/// Runs `waits` waits, each of whose inputs comes `delay` after its start; with `shared`, only once we sleep,
+/// since its sender needs our core. Returns the time that was spent on looking.
 duration run(host::spin_policy& policy, int waits, duration delay, bool shared = false) {
     duration looking{};
     for (int i = 0; i < waits; ++i) {

@@ -7,7 +7,8 @@
 
 namespace mirage::host {
 
-/// A descriptor that gives and takes one Ethernet frame per read and write, without blocking; and what is behind it.
+/// A descriptor that gives and takes one Ethernet frame per read and write, without blocking; and what is
+/// behind it.
 struct attachment {
     int descriptor = -1;
     bool offloads = false; ///< each frame has an offload_header in front
@@ -20,7 +21,8 @@ struct attachment {
 /// networking. An error has been said, with what can be done about it. The caller closes the descriptor.
 result<attachment> attach(const machine& home, std::string_view name) noexcept;
 
-/// The Ethernet address that `--net-mac:NAME=` gives, or a random locally administered one. An error has been said.
+/// The Ethernet address that `--net-mac:NAME=` gives, or a random locally administered one. An error has been
+/// said.
 result<mac_address> choose_mac(const machine& home, std::string_view name) noexcept;
 
 } // namespace mirage::host

@@ -8,8 +8,8 @@
 
 namespace mirage::host {
 
-/// What every host::block is, whatever its name: a file or a disk, read and written where it stands. Operations
-/// end before they are awaited: the loop waits for the disk.
+/// What every host::block is, whatever its name: a file or a disk, read and written where it stands.
+/// Operations end before they are awaited: the loop waits for the disk.
 class block_file {
     const machine& home_;
     std::string_view name_;

@@ -9,8 +9,8 @@
 
 namespace mirage::host {
 
-/// A capture file of one interface's frames in both directions, as a wire would carry them, except that segments
-/// that are joined stay so: what an offload leaves unfinished in a checksum is finished in the copy.
+/// A capture file of one interface's frames in both directions, as a wire would carry them, except that
+/// segments that are joined stay so: what an offload leaves unfinished in a checksum is finished in the copy.
 class capture {
     struct file {
         int descriptor = -1;

@@ -11,7 +11,8 @@
 
 namespace mirage::host {
 
-/// What the devices of this platform stand on: the loop, the command line, and the wait for input. One per process.
+/// What the devices of this platform stand on: the loop, the command line, and the wait for input. One per
+/// process.
 class machine {
     static constexpr unsigned max_sources = 64;
 
@@ -31,7 +32,8 @@ class machine {
 public:
     static constexpr std::string_view name = "host";
 
-    /// From now on SIGINT and SIGTERM end the process from inside wait(), with status 128 + the signal's number.
+    /// From now on SIGINT and SIGTERM end the process from inside wait(), with status 128 + the signal's
+    /// number.
     machine() noexcept;
     machine(const machine&) = delete;
     machine& operator=(const machine&) = delete;
@@ -40,7 +42,8 @@ public:
     /// Takes the command line; the words outlive this. False: a word is wrong, and that has been said.
     bool arguments(std::span<char* const> words) { return options_.read(words); }
 
-    /// The application's devices, before any is opened. An error: an option is for none of them; it has been said.
+    /// The application's devices, before any is opened. An error: an option is for none of them; it has been
+    /// said.
     result<> declare(std::span<const os::device_entry> devices) noexcept;
 
     scheduler& loop() noexcept { return loop_; }
@@ -50,11 +53,12 @@ public:
     /// Time since the process started, in nanoseconds.
     instant now() const noexcept;
 
-    /// Has wait() watch `source`, which outlives the last wait(). Its bit in the ready set; fewer than 64 of them.
+    /// Has wait() watch `source`, which outlives the last wait(). Its bit in the ready set; fewer than 64 of
+    /// them.
     unsigned watch(input_source& source) noexcept;
 
-    /// Bit n is set when the source that watch() numbered n may have input, or takes output again. Returns at once
-    /// when one has, or when `deadline` has passed; otherwise sleeps until then.
+    /// Bit n is set when the source that watch() numbered n may have input, or takes output again. Returns at
+    /// once when one has, or when `deadline` has passed; otherwise sleeps until then.
     std::uint64_t wait(instant deadline) noexcept;
 
     [[noreturn]] void exit(int status) noexcept;

@@ -17,14 +17,15 @@
 
 namespace mirage::host {
 
-/// What every host::netif is, whatever its name: frames over a descriptor, one system call each, straight into and
-/// out of the pool's pages. One more call per burst finds that nothing is left; none are needed to get ready.
+/// What every host::netif is, whatever its name: frames over a descriptor, one system call each, straight
+/// into and out of the pool's pages. One more call per burst finds that nothing is left; none are needed to
+/// get ready.
 class network_interface : input_source {
     static constexpr std::size_t ethernet_header = 14, vlan_tag = 4;
     /// Octets that a joined packet may have, its link header included.
     static constexpr std::size_t largest_joined = 65535 + ethernet_header;
-    /// Octets after which a burst ends: it is still in the cache when it is looked at, and its pages are when they
-    /// are filled again. (64 KiB frames were received at 7.6 GB/s with it, at 6.4 GB/s without.)
+    /// Octets after which a burst ends: it is still in the cache when it is looked at, and its pages are when
+    /// they are filled again. (64 KiB frames were received at 7.6 GB/s with it, at 6.4 GB/s without.)
     static constexpr std::size_t largest_burst = 192 * 1024;
     /// In front of a frame without an offload header: the IP header is then aligned.
     static constexpr std::size_t padding = 2;
@@ -37,8 +38,8 @@ class network_interface : input_source {
     bool drained_ = false; ///< the last read found nothing: not again before the next look()
     bool down_ = false;    ///< has been said
     std::optional<buffer_pool> pool_;
-    page room_{};             ///< where the next frame goes
-    received_frame ahead_{};  ///< what look() found
+    page room_{};            ///< where the next frame goes
+    received_frame ahead_{}; ///< what look() found
     bool has_ahead_ = false;
     event readable_;
     capture capture_;
@@ -57,7 +58,9 @@ class network_interface : input_source {
 
 public:
     network_interface(machine& home, std::string_view name) noexcept
-        : input_source{[](input_source& s) noexcept { return static_cast<network_interface&>(s).look_ahead(); }},
+        : input_source{[](input_source& s) noexcept {
+              return static_cast<network_interface&>(s).look_ahead();
+          }},
           home_{home}, name_{name}, readable_{home.loop()} {}
     ~network_interface() {
         if (link_.descriptor >= 0)
@@ -126,7 +129,8 @@ inline bool network_interface::accept(received_frame& into, std::size_t size) no
                           header.checksum_offset);
     into.data = std::move(room_).freeze(start, size);
     // A checksum that was never finished belongs to data that never left this machine.
-    into.checksum_verified = (header.flags & (offload_header::needs_checksum | offload_header::data_valid)) != 0;
+    into.checksum_verified =
+        (header.flags & (offload_header::needs_checksum | offload_header::data_valid)) != 0;
     into.gso_size = kind == offload_header::no_segments ? std::uint16_t{0} : header.segment_size;
     return true;
 }
@@ -145,7 +149,8 @@ inline std::size_t network_interface::receive(std::span<received_frame> burst) n
         burst[count++] = std::move(ahead_);
         has_ahead_ = false;
     }
-    while (count < burst.size() && size < largest_burst && !drained_ && descriptor >= 0 && fetch(burst[count]))
+    while (count < burst.size() && size < largest_burst && !drained_ && descriptor >= 0
+           && fetch(burst[count]))
         size += burst[count++].data.size();
     return count;
 }

@@ -13,8 +13,8 @@ namespace mirage::host {
 /// Puts a line on standard error. `text` has no end of line.
 void complain(const std::string& text) noexcept;
 
-/// The words of a command line, taken apart: what is for this platform (`--KIND:DEVICE=VALUE`), up to the first
-/// word that is not, and the application's boot keys behind it. `--` ends the platform's part, too.
+/// The words of a command line, taken apart: what is for this platform (`--KIND:DEVICE=VALUE`), up to the
+/// first word that is not, and the application's boot keys behind it. `--` ends the platform's part, too.
 class options {
 public:
     enum class kind : std::uint8_t { net, net_mac, block, block_sector_size, pcap };
@@ -83,7 +83,8 @@ public:
         return value;
     }
 
-    /// Whether every option is for a device that the application has. False: one is not, and that has been said.
+    /// Whether every option is for a device that the application has. False: one is not, and that has been
+    /// said.
     bool fit(std::span<const os::device_entry> devices) const {
         for (const option& o : given_) {
             const bool disk = o.what == kind::block || o.what == kind::block_sector_size;

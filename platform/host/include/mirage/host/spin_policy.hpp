@@ -5,11 +5,11 @@
 
 namespace mirage::host {
 
-/// How long to look for input before going to sleep. Falling asleep and being woken costs this process and its
-/// peer several microseconds, so when input is about to come it is cheaper to stay awake for it. But whoever is
-/// to send it may need this very core: looking then only keeps it from coming. Hence this learns from how past
-/// waits went, and is wrong seldom: after looking in vain it sleeps at once for a number of waits that doubles
-/// each time.
+/// How long to look for input before going to sleep. Falling asleep and being woken costs this process and
+/// its peer several microseconds, so when input is about to come it is cheaper to stay awake for it. But
+/// whoever is to send it may need this very core: looking then only keeps it from coming. Hence this learns
+/// from how past waits went, and is wrong seldom: after looking in vain it sleeps at once for a number of
+/// waits that doubles each time.
 class spin_policy {
     static constexpr duration limit = std::chrono::microseconds{50};
     static constexpr duration slack = std::chrono::microseconds{2};
