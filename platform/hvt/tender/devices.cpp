@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <optional>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -105,6 +106,16 @@ std::string take(std::map<std::string, std::string>& from, const std::string& na
     return node.empty() ? std::string{} : std::move(node.mapped());
 }
 
+/// "@3": a descriptor that another program has opened for us, and none of the standard three.
+std::optional<int> adopted(const std::string& value) {
+    int fd = -1;
+    if (!value.starts_with("@"))
+        return {};
+    const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), fd);
+    return error == std::errc{} && end == value.data() + value.size() && fd > STDERR_FILENO ? std::optional{fd}
+                                                                                           : std::nullopt;
+}
+
 outcome<hosted::tap> open_net(const std::string& value) {
     if (value == "user" || value.starts_with("user,")) {
         auto network = hosted::user_network::parse(value);
@@ -116,11 +127,8 @@ outcome<hosted::tap> open_net(const std::string& value) {
         return hosted::tap{std::move(*cable), hosted::user_network::mtu, true};
     }
     if (value.starts_with("@")) {
-        int fd = -1;
-        const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), fd);
-        if (error != std::errc{} || end != value.data() + value.size() || fd < 3)
-            return failure("expected an open descriptor, @3 for example");
-        return hosted::adopt_tap(fd);
+        const auto fd = adopted(value);
+        return fd ? hosted::adopt_tap(*fd) : failure("expected an open descriptor, @3 for example");
     }
     return hosted::open_tap(value, false);
 }
@@ -195,6 +203,14 @@ outcome<> all_used(const options& left, std::span<const abi::manifest_entry> man
 }
 
 } // namespace
+
+std::vector<int> adopted_descriptors(const options& chosen) {
+    std::vector<int> found;
+    for (const auto& [name, value] : chosen.net)
+        if (const auto fd = adopted(value))
+            found.push_back(*fd);
+    return found;
+}
 
 outcome<std::vector<device>> attach_devices(std::span<abi::manifest_entry> manifest, const options& chosen) {
     options left{chosen};

@@ -51,6 +51,9 @@ struct device {
     std::unique_ptr<block_device> block{};
 };
 
+/// The open descriptors that the command line names (`--net:NAME=@FD`).
+std::vector<int> adopted_descriptors(const options& chosen);
+
 /// Attaches every device of the manifest to what the command line names, and fills the entries in.
 outcome<std::vector<device>> attach_devices(std::span<hvt::abi::manifest_entry> manifest, const options& chosen);
 

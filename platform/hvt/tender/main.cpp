@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
         std::printf("mirage-hvt tender, version %s\nABI version 2\n", MIRAGE_VERSION);
         return 0;
     }
+    hosted::close_other_descriptors(adopted_descriptors(chosen));
     handle_signals();
 
     const auto file = map_file(chosen.image);
