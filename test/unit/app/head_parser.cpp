@@ -175,6 +175,8 @@ TEST_CASE("how much a head may be (RFC 9110 section 15.5.15, RFC 6585 section 5)
     CHECK(of("GET /" + std::string(20, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 0);
     CHECK(of("GET /" + std::string(40, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 414);
     CHECK(of("GET /" + std::string(40, 'x')) == 414);
+    CHECK(of("GET /" + std::string(26, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 0); // 40 octets, without CRLF
+    CHECK(of("GET /" + std::string(27, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n") == 414);
     CHECK(of(std::string(200, 'G')) == 414);
     CHECK(of("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(100, 'x') + "\r\n\r\n") == 431);
     CHECK(of("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(200, 'x')) == 431);

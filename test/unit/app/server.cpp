@@ -432,5 +432,5 @@ TEST_CASE("the access log, in the Combined Log Format") {
 
 TEST_CASE("what a connection costs while it waits") {
     // the state that a frame holds; the frame itself adds the requests' locals
-    CHECK(sizeof(http::connection<zero_copy_memory_stream>) <= 1152);
+    CHECK(sizeof(http::connection<zero_copy_memory_stream>) <= 1024);
 }

@@ -120,7 +120,7 @@ private:
 
     outcome wait(std::uint32_t size) noexcept {
         scanned_ = size;
-        if (phase_ == phase::start && size - line_ > limits_->request_line)
+        if (phase_ == phase::start && size - line_ > limits_->request_line + 1u) // its CR may be there
             return fail(status::uri_too_long);
         if (size >= limits_->head)
             return fail(phase_ == phase::start ? status::uri_too_long : status::fields_too_large);
@@ -165,8 +165,6 @@ private:
         if (*at != ' ' || at == target)
             return fail(status::bad_request);
         const char* const target_end = at++;
-        if (static_cast<std::size_t>(at - line) > limits_->request_line)
-            return fail(status::uri_too_long);
         // HTTP-version = "HTTP/" DIGIT "." DIGIT, then CRLF
         constexpr std::string_view shape{"HTTP/0.0\r\n"}, usual{"HTTP/1.1\r\n"};
         const bool is_usual = end - at >= 10 && std::memcmp(at, usual.data(), 10) == 0;
@@ -176,6 +174,8 @@ private:
             if (shape[i] == '0' ? !detail::is(at[i], detail::digit_octet) : at[i] != shape[i])
                 return fail(status::bad_request);
         }
+        if (at + 8 - line > limits_->request_line)
+            return fail(status::uri_too_long);
         if (at[5] != '1')
             return fail(status::version_not_supported);
         head_.http_1_0 = at[7] == '0';
