@@ -115,11 +115,13 @@ int main(int argc, char** argv) {
     auto machine = must(virtual_machine::open());
     const bool with_ring = has_net && machine.can_bind_ports();
     auto memory = must(guest_memory::reserve(chosen.memory << 20, with_ring));
-    must(machine.create_processor());
     if (unikernel->kernel_end > memory.size())
         die(chosen.image + ": does not fit into the guest's memory; give it more with --mem=");
     must(load(memory, file, *unikernel));
+    // Memory is complete before KVM sees it, and KVM sees it before there is a processor: both save KVM's waiting for
+    // users of an older map.
     must(machine.map(memory));
+    must(machine.create_processor());
     write_boot_info(memory, *unikernel, must(machine.tsc_frequency()), chosen.arguments, with_ring);
     must(prepare_processor(machine, memory, unikernel->entry));
 
