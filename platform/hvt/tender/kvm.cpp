@@ -24,32 +24,43 @@ constexpr auto set_cpuid2 = _IOW(KVMIO, 0x90, cpuid_head);
 failure refused(const char* what) {
     return failure(std::string{"/dev/kvm: "} + what + ": " + std::strerror(errno));
 }
+
+failure why_not_opened(int error) {
+    switch (error) {
+    case ENOENT:
+        return failure("there is no /dev/kvm on this machine: load its module (modprobe kvm_intel or kvm_amd), switch "
+                       "virtualization on in the firmware or, in a virtual machine, nested virtualization; the host build of "
+                       "an appliance runs without it");
+    case ENODEV:
+    case ENXIO:
+        return failure("/dev/kvm is there, but nothing behind it: load its module (modprobe kvm_intel or kvm_amd), or switch "
+                       "virtualization on in the firmware; the host build of an appliance runs without it");
+    case EACCES:
+    case EPERM:
+        return failure("no permission for /dev/kvm: add yourself to its group (sudo usermod -aG kvm $USER) and log in again, "
+                       "or run me as root");
+    default:
+        errno = error;
+        return refused("open");
+    }
+}
 } // namespace
 
 outcome<virtual_machine> virtual_machine::open() {
     virtual_machine m;
     m.kvm_ = hosted::unique_fd{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
-    if (!m.kvm_) {
-        switch (errno) {
-        case ENOENT:
-        case ENODEV:
-        case ENXIO:
-            return failure("there is no usable /dev/kvm on this machine: load the module (modprobe kvm_intel or kvm_amd), "
-                           "switch virtualization on in the firmware or, in a virtual machine, nested virtualization. The "
-                           "host build of an appliance runs without it");
-        case EACCES:
-        case EPERM:
-            return failure("no permission for /dev/kvm: add yourself to its group (sudo usermod -aG kvm $USER) and log in "
-                           "again, or run me as root");
-        default:
-            return refused("open");
-        }
-    }
-    if (::ioctl(m.kvm_.get(), KVM_GET_API_VERSION, 0) != 12)
-        return failure("/dev/kvm speaks another version of its interface than 12");
+    if (!m.kvm_)
+        return why_not_opened(errno);
+    const int version = ::ioctl(m.kvm_.get(), KVM_GET_API_VERSION, 0);
+    if (version < 0)
+        return failure(std::string{"what /dev/kvm leads to is not KVM: "} + std::strerror(errno));
+    if (version != 12)
+        return failure("/dev/kvm speaks version " + std::to_string(version) + " of its interface, and this tender 12");
     m.vm_ = hosted::unique_fd{::ioctl(m.kvm_.get(), KVM_CREATE_VM, 0)};
     if (!m.vm_)
-        return refused("a virtual machine cannot be made");
+        return errno == EBUSY ? failure("/dev/kvm: another hypervisor (VirtualBox, VMware) has the processor's virtualization; "
+                                        "end it first")
+                              : refused("a virtual machine cannot be made");
     return m;
 }
 
