@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/net/icmp_rules.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/rate_limit.hpp"
 #include "mirage/wire/checksum.hpp"
@@ -59,7 +60,7 @@ public:
 
     /// Reports that `packet` could not be delivered, unless a rule or the rate limit forbids it.
     void unreachable(const received_packet& packet, wire::unreachable_code code) noexcept {
-        if (!packet.unicast || packet.protocol == protocol || !limiter_.take(stack_.now())) {
+        if (!packet.may_report || !limiter_.take(stack_.now())) {
             ++statistics_.errors_suppressed;
             return;
         }
@@ -68,6 +69,17 @@ public:
         const slice quote = slice::of_static(octets{packet.network_header.data(), packet.network_header.size() + length});
         ++statistics_.errors_sent;
         send(packet.source, wire::icmpv4_header::unreachable(code), quote, true);
+    }
+
+    /// Reports to the sender of a datagram whose pieces did not all come. RFC 1122 section 3.3.2
+    void reassembly_timed_out(const wire::ipv4_view& first_piece) noexcept {
+        if (!may_send_error(first_piece, reception::unicast) || !limiter_.take(stack_.now())) {
+            ++statistics_.errors_suppressed;
+            return;
+        }
+        ++statistics_.errors_sent;
+        send(first_piece.source(), wire::icmpv4_header::exceeded(wire::exceeded_code::reassembly),
+             slice::of_static(wire::icmpv4_header::quote(first_piece.packet())), true);
     }
 
 private:

@@ -5,7 +5,9 @@
 #include "mirage/device/random.hpp"
 #include "mirage/net/neighbours.hpp"
 #include "mirage/net/packet.hpp"
+#include "mirage/net/icmp_rules.hpp"
 #include "mirage/net/rate_limit.hpp"
+#include "mirage/net/reassembly.hpp"
 #include "mirage/net/routing.hpp"
 #include "mirage/wire/arp.hpp"
 #include "mirage/wire/ethernet.hpp"
@@ -52,6 +54,8 @@ class ipv4::state {
     Stack& stack_;
     routing routing_{};
     neighbours<waiting_packet> neighbours_;
+    buffer_pool datagrams_{4, 4096}; ///< where fragments are put together: RFC 1122 section 3.3.2 asks for 576 octets
+    reassembly<4> reassembly_{datagrams_};
     std::uint16_t identification_;
     ipv4_statistics statistics_{};
 
@@ -138,6 +142,8 @@ public:
             length += s.size();
         if (length > 0xffff)
             return std::unexpected(errc::too_large);
+        if (length > stack_.device().mtu() && packet.gso_size == 0) [[unlikely]]
+            return transmit_in_pieces(*hop, room, packet, length);
         // Atomic datagrams need no identification (RFC 6864 section 4.1); others get a new one each.
         wire::ipv4_header{.source = address(),
                           .destination = packet.destination,
@@ -171,6 +177,49 @@ private:
         return sent;
     }
 
+    /// RFC 791 section 3.2, RFC 1122 section 3.3.3. For packets whose checksum is done and whose neighbour is known:
+    /// only ICMP echo replies become this long.
+    [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room,
+                                                             const outgoing_packet& packet,
+                                                             std::size_t length) noexcept {
+        const mac_address* const mac = hop.mac ? &*hop.mac : neighbours_.find(hop.address, stack_.now(), arp_);
+        if (packet.do_not_fragment || packet.checksum_offload || mac == nullptr)
+            return std::unexpected(packet.do_not_fragment ? errc::too_large : errc::unreachable);
+        const mac_address to = *mac;
+        const std::size_t most = (stack_.device().mtu() - header_room::network) / 8 * 8;
+        const std::size_t total = length - header_room::network;
+        ++identification_;
+        for (std::size_t offset = 0; offset < total;) {
+            const std::size_t size = std::min(most, total - offset);
+            const std::size_t header = offset == 0 ? packet.transport_length : 0; // it travels with the first piece
+            std::array<slice, transmit_frame::max_fragments> parts;
+            std::size_t count = 0, skip = offset + header - packet.transport_length, left = size - header;
+            for (const slice& s : packet.payload) {
+                const std::size_t passed = std::min(skip, s.size());
+                skip -= passed;
+                if (left == 0 || passed == s.size())
+                    continue;
+                parts[count] = s.share(passed, left);
+                left -= parts[count++].size();
+            }
+            wire::ipv4_header{.source = address(),
+                              .destination = packet.destination,
+                              .protocol = static_cast<wire::ip_protocol>(packet.protocol),
+                              .ttl = packet.ttl,
+                              .dont_fragment = false,
+                              .more_fragments = offset + size < total,
+                              .identification = identification_,
+                              .fragment_offset = static_cast<std::uint16_t>(offset),
+                              .total_length = static_cast<std::uint16_t>(header_room::network + size)}
+                .emit(room.network_header());
+            const auto sent = send_to(to, room, {.transport_length = header, .payload = std::span{parts}.first(count)});
+            if (!sent)
+                return sent;
+            offset += size;
+        }
+        return {};
+    }
+
     void input_packet(received_frame& frame, const wire::ethernet_view& ethernet) noexcept {
         ++statistics_.received;
         const auto view = wire::ipv4_view::parse(ethernet.payload());
@@ -183,22 +232,45 @@ private:
             ++statistics_.not_for_us;
             return;
         }
-        received_packet packet{.network_header = view->header(),
-                               .source = view->source(),
-                               .destination = view->destination(),
-                               .protocol = static_cast<std::uint8_t>(view->protocol()),
-                               .ttl = view->ttl(),
-                               .unicast = how == reception::unicast,
-                               .checksum_verified = frame.checksum_verified};
-        const octets payload = view->payload();
         if (view->is_fragment()) {
-            ++statistics_.fragments;
+            take_fragment(*view, how);
             return;
         }
-        packet.data = std::move(frame.data);
+        deliver(*view, how, std::move(frame.data), frame.checksum_verified);
+    }
+
+    /// Hands on what `packet`, the memory that `view` reads, carries.
+    void deliver(const wire::ipv4_view& view, reception how, slice&& data, bool checksum_verified) noexcept {
+        received_packet packet{.network_header = view.header(),
+                               .source = view.source(),
+                               .destination = view.destination(),
+                               .protocol = static_cast<std::uint8_t>(view.protocol()),
+                               .ttl = view.ttl(),
+                               .unicast = how == reception::unicast,
+                               .checksum_verified = checksum_verified};
+        // Before there is an address, only the DHCP client listens, and it is UDP (RFC 2131 section 4.1).
+        if (how == reception::unconfigured && view.protocol() != wire::ip_protocol::udp) {
+            ++statistics_.not_for_us;
+            return;
+        }
+        const octets payload = view.payload();
+        packet.may_report = may_send_error(view, how);
+        packet.data = std::move(data);
         packet.data.remove_prefix(static_cast<std::size_t>(payload.data() - packet.data.data()));
         packet.data.remove_suffix(packet.data.size() - payload.size());
         deliver(packet);
+    }
+
+    /// A piece of a datagram. RFC 791 section 3.2, RFC 1122 section 3.3.2
+    void take_fragment(const wire::ipv4_view& piece, reception how) noexcept {
+        ++statistics_.fragments;
+        auto whole = reassembly_.add(piece, stack_.now());
+        set_alarm();
+        if (!whole)
+            return;
+        // Its header was mended by us, and no device has seen it whole: the transport's checksum is still to verify.
+        if (const auto view = wire::ipv4_view::parse(whole->view()))
+            deliver(*view, how, std::move(*whole), false);
     }
 
     void deliver(received_packet& packet) noexcept {
@@ -260,13 +332,18 @@ private:
     }
 
     void set_alarm() noexcept {
-        const instant due = neighbours_.next_deadline();
+        const instant due = std::min(neighbours_.next_deadline(), reassembly_.next_deadline());
         if (due != never && (!alarm_.armed() || due < alarm_.deadline()))
             stack_.loop().arm(alarm_, due);
     }
 
     void on_time() noexcept {
         neighbours_.on_time(stack_.now(), arp_);
+        reassembly_.on_time(stack_.now(), [this](octets quote) {
+            if constexpr (Stack::has_icmp)
+                if (const auto view = wire::ipv4_view::parse_quote(quote))
+                    stack_.icmp().reassembly_timed_out(*view);
+        });
         set_alarm();
     }
 };

@@ -17,6 +17,7 @@ struct received_packet {
     std::uint8_t protocol = 0;
     std::uint8_t ttl = 0;
     bool unicast = true;            ///< sent to our own address; otherwise to a broadcast or multicast address
+    bool may_report = true;         ///< an ICMP error about it is allowed (RFC 1122 section 3.2.2)
     bool checksum_verified = false; ///< by the device: the transport's checksum is right
 
     /// For the transport's checksum. RFC 9293 section 3.1, RFC 768

@@ -95,3 +95,58 @@ TEST_CASE("a device that checks and segments is given its part, and the text is 
     CHECK(got == text);
     CHECK(net.link.a().counters().transmitted < 60); // 277 segments of 1448 octets
 }
+
+TEST_CASE("datagrams in pieces, in any order, are answered in pieces (RFC 791 section 3.2, RFC 1122 section 3.3.2)") {
+    hosts net;
+    static std::array<std::byte, 8 + 2992> echo{};
+    for (std::size_t i = 8; i < echo.size(); ++i)
+        echo[i] = static_cast<std::byte>(i * 7);
+    wire::icmpv4_header::echo_request(1, 2).emit(echo, wire::sum(octets{echo}.subspan(8)));
+    const auto send = [&](std::size_t from, std::size_t size) {
+        std::array<std::byte, 34> headers{};
+        wire::ethernet_header{net.link.b().mac(), net.link.a().mac(), wire::ethertype::ipv4}.emit(headers);
+        wire::ipv4_header{.source = hosts::client_address,
+                          .destination = hosts::server_address,
+                          .protocol = wire::ip_protocol::icmp,
+                          .dont_fragment = false,
+                          .more_fragments = from + size < echo.size(),
+                          .identification = 77,
+                          .fragment_offset = static_cast<std::uint16_t>(from),
+                          .total_length = static_cast<std::uint16_t>(20 + size)}
+            .emit(mutable_octets{headers}.subspan(14));
+        const auto part = slice::of_static(octets{echo}.subspan(from, size));
+        REQUIRE(net.link.a().transmit({.headers = headers, .payload = std::span{&part, 1}}));
+        (void)net.until([] { return false; }, 1ms);
+    };
+    // The server must know its neighbour: a fragment cannot wait for it.
+    auto client = net.client.udp().bind(0);
+    CHECK(client.send_to({hosts::server_address, 9}, as_octets("who?")));
+    (void)net.until([] { return false; }, 1s);
+    const auto replies = [&] { return net.server.icmp().statistics().echo_replies; };
+    send(1480, 1480);
+    send(2960, 40);
+    CHECK(replies() == 0);
+    send(0, 1480);
+    CHECK(replies() == 1);
+    CHECK(net.client.ip().statistics().fragments == 3); // the reply came in pieces, too
+    CHECK(net.client.icmp().statistics().received == 2); // the unreachable of before, and the whole reply
+}
+
+TEST_CASE("pieces that never become a datagram are reported and forgotten (RFC 1122 section 3.3.2)") {
+    hosts net;
+    auto client = net.client.udp().bind(0);
+    CHECK(client.send_to({hosts::server_address, 9}, as_octets("who?")));
+    (void)net.until([] { return false; }, 1s);
+    const auto before = net.server.icmp().statistics().errors_sent;
+    static constexpr std::array<std::byte, 64> text{};
+    std::array<std::byte, 34> headers{};
+    wire::ethernet_header{net.link.b().mac(), net.link.a().mac(), wire::ethertype::ipv4}.emit(headers);
+    wire::ipv4_header{.source = hosts::client_address, .destination = hosts::server_address,
+                      .protocol = wire::ip_protocol::udp, .dont_fragment = false, .more_fragments = true,
+                      .identification = 5, .total_length = 20 + 64}
+        .emit(mutable_octets{headers}.subspan(14));
+    const auto part = slice::of_static(octets{text});
+    REQUIRE(net.link.a().transmit({.headers = headers, .payload = std::span{&part, 1}}));
+    (void)net.until([] { return false; }, 2min);
+    CHECK(net.server.icmp().statistics().errors_sent == before + 1);
+}
