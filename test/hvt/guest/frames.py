@@ -17,6 +17,7 @@ import sys
 ETHERTYPE = 0x88B5
 CLONE_NEWNET = 0x40000000
 SO_RCVBUFFORCE = 33
+MARKER = b"settle".ljust(46, b".")
 
 
 def skip(reason):
@@ -51,13 +52,26 @@ class Link:
     def send(self, payload):
         self.socket.send(b"\xff" * 6 + self.mac + struct.pack("!H", ETHERTYPE) + payload)
 
-    def receive(self):
+    def receive(self, markers=False):
         while True:
             frame, address = self.socket.recvfrom(65536)
             if address[2] != socket.PACKET_OUTGOING:
                 assert frame[:6] == self.mac, "not addressed to the sender"
                 assert frame[6] & 1 == 0 and frame[6:12] != self.mac, "source address of the guest"
-                return frame[14:]
+                if markers or frame[14:] != MARKER:
+                    return frame[14:]
+
+
+    def settle(self):
+        """Until the guest answers again: a frame that came while the pool was coming back may still be lost."""
+        self.socket.settimeout(0.2)
+        for _ in range(50):
+            self.send(MARKER)
+            with contextlib.suppress(TimeoutError):
+                while self.receive(markers=True) != MARKER:
+                    pass
+                break
+        self.socket.settimeout(10)
 
 
 def payloads(count, seed):
@@ -101,11 +115,7 @@ def main():
             # What the pool cannot take is lost, but the interface does not stand still, and all is well afterwards.
             line = guest.stdout.readline()
             assert line == b"released, some were dropped\n", line
-            link.socket.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    link.receive()
-            link.socket.settimeout(10)
+            link.settle()
         for count, window in ((200, 1), (2000, 16), (4000, 60), (1000, 200), (20, 1)):
             exchange(link, count, window, seed=window)
         link.send(b"stop".ljust(46, b"\0"))

@@ -189,12 +189,18 @@ private:
         return room ? room.room().data() : scratch_;
     }
 
-    /// Brings the READs outstanding up to `count`, as far as slots and entries are there.
+    /// Brings the READs outstanding up to `count`, as far as slots, pages and entries are there. One may go without a
+    /// page, so that the interface does not stand still; not more, for it loses its frame even if pages are back by
+    /// the time that one comes in.
     void post(std::uint32_t count, std::uint32_t index) noexcept {
         while (outstanding() < count && posted_ - taken_ < depth && ring_.room() > 0) {
+            page& room = page_[posted_ % depth];
+            std::byte* const place = place_for_frame(room);
+            if (!room && outstanding() > 0)
+                return;
             (void)ring_.submit({.op = abi::ring_op::net_read,
                                 .handle = handle_,
-                                .data = address_of(place_for_frame(page_[posted_ % depth])),
+                                .data = address_of(place),
                                 .len = static_cast<std::uint32_t>(pool_->buffer_size()),
                                 .id = index << 16 | (posted_ & 0xffff)});
             ++posted_;
