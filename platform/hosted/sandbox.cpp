@@ -22,22 +22,45 @@ std::unexpected<std::string> refused(const char* what) {
     return std::unexpected("the sandbox cannot be set up: " + std::string{what} + ": " + std::strerror(errno));
 }
 
-void append(std::vector<sock_filter>& program, const allowed_call& call) {
+/// All conditions of one call's number, the number being known; then its end.
+void append_conditions(std::vector<sock_filter>& program, std::span<const allowed_call> same, std::uint32_t otherwise) {
     using enum allowed_call::condition;
-    const std::uint8_t rest = call.when == none ? 1 : 3; // instructions to the end of this call's part
-    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.number, 0, rest));
-    if (call.when != none) {
+    for (const allowed_call& call : same) {
+        if (call.when == none) {
+            program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+            return;
+        }
         const auto at = offsetof(seccomp_data, args) + call.argument * sizeof(std::uint64_t);
         program.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(at)));
-        // A value that does not fit leads on to the next of the same number, behind a reload of the number.
         if (call.when == equals)
             program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call.value, 0, 1));
         else
             program.push_back(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, call.value, 1, 0));
+        program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     }
-    program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-    if (call.when != none)
-        program.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
+}
+
+/// A search by halves for the number, which is loaded: the kernel runs the filter once for every number when it is
+/// installed, and that is most of what a sandbox costs a short-lived guest.
+void append_search(std::vector<sock_filter>& program, std::span<const allowed_call> sorted, std::uint32_t otherwise) {
+    const unsigned first = sorted.front().number;
+    const auto next = std::ranges::find_if(sorted, [first](const allowed_call& c) { return c.number != first; });
+    if (next == sorted.end()) {
+        program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first, 1, 0));
+        program.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
+        append_conditions(program, sorted, otherwise);
+        return;
+    }
+    const unsigned middle = std::max(sorted[sorted.size() / 2].number, next->number);
+    const auto half = std::ranges::lower_bound(sorted, middle, {}, &allowed_call::number);
+    // A conditional jump reaches 255 instructions, a plain one all of them.
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, middle, 0, 1));
+    const std::size_t jump = program.size();
+    program.push_back(BPF_STMT(BPF_JMP | BPF_JA, 0));
+    append_search(program, {sorted.begin(), half}, otherwise);
+    program[jump].k = static_cast<std::uint32_t>(program.size() - jump - 1);
+    append_search(program, {half, sorted.end()}, otherwise);
 }
 
 } // namespace
@@ -81,9 +104,9 @@ std::expected<void, std::string> restrict_calls(std::span<const allowed_call> li
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
     };
-    for (const allowed_call& call : list)
-        append(program, call);
-    program.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
+    std::vector<allowed_call> sorted{list.begin(), list.end()};
+    std::ranges::stable_sort(sorted, {}, &allowed_call::number);
+    append_search(program, sorted, otherwise);
     const sock_fprog whole{static_cast<unsigned short>(program.size()), program.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &whole) != 0)
         return refused("seccomp");

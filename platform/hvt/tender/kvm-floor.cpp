@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
 // kvm-floor: the least that a tender can be. Sets up a machine, runs a guest of one instruction, ends. What it takes
-// is what KVM takes; also the test of whether /dev/kvm works. Status 0, or 1 with the reason.
+// is what KVM takes; also the test of whether /dev/kvm works. Status 0, or 1 with the reason. Its machine has as much
+// memory as the tender's has by default, because KVM's own tables grow with it; or as many MiB as the argument says.
 #include "kvm.hpp"
 #include "memory.hpp"
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <sys/ioctl.h>
 
 using namespace mirage::tender;
 
-int main() {
+int main(int argc, char** argv) {
+    const std::uint64_t mebibytes = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 512;
+    if (mebibytes == 0 || mebibytes > 4096)
+        die("usage: kvm-floor [MIB]");
     auto machine = virtual_machine::open();
     if (!machine)
         die(machine.error());
-    const auto memory = guest_memory::reserve(2 << 20, false);
+    const auto memory = guest_memory::reserve(mebibytes << 20, false);
     if (!memory)
         die(memory.error());
     if (const auto done = machine->map(*memory); !done)

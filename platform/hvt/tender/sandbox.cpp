@@ -10,7 +10,7 @@ namespace mirage::tender {
 outcome<> enter_sandbox() {
     using hosted::allowed_call;
     using enum allowed_call::condition;
-    // What the run loop, the ring's thread, the reports and a tidy end call; the most frequent first.
+    // What the run loop, the ring's thread, the reports and a tidy end call.
     static constexpr allowed_call calls[] = {
         {SYS_ioctl, equals, 1, KVM_RUN},
         {SYS_read},
