@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <mirage/mirage.hpp>
+#include <mirage/net/dhcp.hpp>
 #include <mirage/net/stack.hpp>
 #include <mirage/os/network_keys.hpp>
 #include <optional>
@@ -25,6 +26,12 @@ public:
 
     mirage::task<int> run(mirage::os::context& ctx, const options& chosen) {
         stack_.emplace(ctx.loop, net_, clock_, random_, mirage::net::config{.network = chosen.network});
+        if (const auto problem = mirage::net::problem(chosen.network); !problem.empty()) {
+            ctx.log.error() << "--ipv4 and --ipv4-gateway: " << problem;
+            co_return 1;
+        }
+        if (chosen.network.dhcp && chosen.network.ipv4.address.is_unspecified())
+            (void)ctx.tasks.spawn(lease_.emplace(*stack_, name).run());
         (void)ctx.tasks.spawn(serve_streams(ctx.tasks, chosen.port));
         (void)ctx.tasks.spawn(serve_datagrams(chosen.port));
         ctx.log.info() << "echoing on port " << chosen.port;
@@ -40,6 +47,7 @@ private:
     Clk& clock_;
     Rnd& random_;
     std::optional<stack> stack_;
+    std::optional<mirage::net::dhcp<stack>> lease_;
 
     mirage::task<> serve_streams(mirage::nursery& tasks, std::uint16_t port) noexcept {
         auto listener = stack_->tcp().listen(port);

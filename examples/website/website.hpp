@@ -22,8 +22,8 @@ public:
         bool access_log = false;
     };
     static constexpr auto keys = mirage::os::keys(
-        mirage::os::network_keys<&options::network>(),
-        mirage::os::key<&options::port>{"port", "TCP port to serve"},
+        mirage::os::static_network_keys<&options::network>(),
+        mirage::os::key<&options::port>{"port", "TCP port to serve"}.range(1, 65535),
         mirage::os::key<&options::access_log>{"access-log", "write a line per request to the console"});
 
     website(Net& net, Con& console, Clk& clock, Rnd& random) noexcept
@@ -31,6 +31,10 @@ public:
 
     mirage::task<int> run(mirage::os::context& ctx, const options& chosen) {
         namespace http = mirage::http;
+        if (const auto problem = mirage::net::problem(chosen.network); !problem.empty()) {
+            ctx.log.error() << "--ipv4 and --ipv4-gateway: " << problem;
+            co_return 1;
+        }
         stack_.emplace(ctx.loop, net_, clock_, random_, mirage::net::config{.network = chosen.network});
 
         http::router routes{

@@ -6,7 +6,7 @@
 namespace mirage::os {
 
 /// The boot keys of an IPv4 interface, as a group for `os::keys`: `os::network_keys<&options::network>()`,
-/// where `network` is a net::ipv4_options.
+/// where `network` is a net::ipv4_options. For applications that run a net::dhcp when `network.dhcp` says so.
 template <auto Member>
 constexpr auto network_keys() noexcept {
     using net::ipv4_options;
@@ -14,6 +14,14 @@ constexpr auto network_keys() noexcept {
         keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
              key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"},
              key<&ipv4_options::dhcp>{"dhcp", "ask a DHCP server when no address is given"}));
+}
+
+/// The same without DHCP: for applications that leave UDP out.
+template <auto Member>
+constexpr auto static_network_keys() noexcept {
+    using net::ipv4_options;
+    return group<Member>(keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
+                              key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"}));
 }
 
 } // namespace mirage::os
