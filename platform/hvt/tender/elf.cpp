@@ -22,6 +22,7 @@ std::optional<T> at(std::span<const std::byte> file, std::uint64_t offset) {
     return value;
 }
 
+constexpr std::uint64_t most_memory = std::uint64_t{4} << 30;
 constexpr std::string_view truncated = "the file is truncated: build or copy it again";
 
 outcome<> check_header(const Elf64_Ehdr& h, std::uint64_t memory) {
@@ -73,6 +74,8 @@ outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t
         return fail("below 1 MiB, which belongs to the tender");
     if (s.start < previous_end)
         return fail("overlaps the segment before it, or is out of order");
+    if (s.end > most_memory)
+        return fail("does not fit: hvt guests have at most 4096 MiB");
     if (s.end > memory)
         return fail("does not fit: the image needs more than the guest's " + std::to_string(memory >> 20)
                     + " MiB; give it more with --mem=" + std::to_string(((s.end >> 20) + 3) / 2 * 2));
