@@ -19,11 +19,13 @@ namespace mirage::hosted {
 namespace {
 
 std::unexpected<std::string> refused(const char* what) {
-    return std::unexpected("the sandbox cannot be set up: " + std::string{what} + ": " + std::strerror(errno));
+    return std::unexpected("the sandbox cannot be set up: " + std::string{what} + ": "
+                           + std::strerror(errno));
 }
 
 /// All conditions of one call's number, the number being known; then its end.
-void append_conditions(std::vector<sock_filter>& program, std::span<const allowed_call> same, std::uint32_t otherwise) {
+void append_conditions(std::vector<sock_filter>& program, std::span<const allowed_call> same,
+                       std::uint32_t otherwise) {
     using enum allowed_call::condition;
     for (const allowed_call& call : same) {
         if (call.when == none) {
@@ -41,11 +43,13 @@ void append_conditions(std::vector<sock_filter>& program, std::span<const allowe
     program.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
 }
 
-/// A search by halves for the number, which is loaded: the kernel runs the filter once for every number when it is
-/// installed, and that is most of what a sandbox costs a short-lived guest.
-void append_search(std::vector<sock_filter>& program, std::span<const allowed_call> sorted, std::uint32_t otherwise) {
+/// A search by halves for the number, which is loaded: the kernel runs the filter once for every number when
+/// it is installed, and that is most of what a sandbox costs a short-lived guest.
+void append_search(std::vector<sock_filter>& program, std::span<const allowed_call> sorted,
+                   std::uint32_t otherwise) {
     const unsigned first = sorted.front().number;
-    const auto next = std::ranges::find_if(sorted, [first](const allowed_call& c) { return c.number != first; });
+    const auto next =
+        std::ranges::find_if(sorted, [first](const allowed_call& c) { return c.number != first; });
     if (next == sorted.end()) {
         program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first, 1, 0));
         program.push_back(BPF_STMT(BPF_RET | BPF_K, otherwise));
@@ -95,7 +99,8 @@ std::expected<void, std::string> drop_privileges() {
     return {};
 }
 
-std::expected<void, std::string> restrict_calls(std::span<const allowed_call> list, on_violation off_the_list) {
+std::expected<void, std::string> restrict_calls(std::span<const allowed_call> list,
+                                                on_violation off_the_list) {
     const std::uint32_t otherwise =
         off_the_list == on_violation::kill ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM;
     std::vector<sock_filter> program{
@@ -105,7 +110,7 @@ std::expected<void, std::string> restrict_calls(std::span<const allowed_call> li
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
     };
     std::vector<allowed_call> sorted{list.begin(), list.end()};
-    std::ranges::stable_sort(sorted, {}, &allowed_call::number);
+    std::ranges::sort(sorted, {}, &allowed_call::number);
     append_search(program, sorted, otherwise);
     const sock_fprog whole{static_cast<unsigned short>(program.size()), program.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &whole) != 0)

@@ -23,8 +23,9 @@ ifreq request_for(const std::string& device) {
 
 /// How to make a TAP interface that this user may use.
 std::string how_to_make(const std::string& device) {
-    return "make one with\n  sudo ip tuntap add " + device + " mode tap user $USER\n  sudo ip addr add 10.0.0.1/24 dev "
-           + device + "\n  sudo ip link set " + device + " up\nor do without: user networking needs neither root nor TAP";
+    return "make one with\n  sudo ip tuntap add " + device
+           + " mode tap user $USER\n  sudo ip addr add 10.0.0.1/24 dev " + device + "\n  sudo ip link set "
+           + device + " up\nor do without: user networking needs neither root nor TAP";
 }
 
 std::string why_not_attached(int error, const std::string& device) {
@@ -51,7 +52,8 @@ void read_properties(tap& link, const std::string& device) {
 
 std::expected<tap, std::string> open_tap(const std::string& device, bool offloads) {
     if (device.empty() || device.size() >= IFNAMSIZ || ::if_nametoindex(device.c_str()) == 0)
-        return std::unexpected("there is no such interface; " + how_to_make(device.empty() ? "tap0" : device));
+        return std::unexpected("there is no such interface; "
+                               + how_to_make(device.empty() ? "tap0" : device));
     tap link{unique_fd{::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)}};
     if (!link.descriptor)
         return std::unexpected("/dev/net/tun cannot be opened: " + std::string{std::strerror(errno)}

@@ -48,7 +48,8 @@ kvm_segment segment_register(std::uint16_t selector, std::uint8_t type, bool cod
 
 outcome<> load(guest_memory& memory, std::span<const std::byte> file, const image& unikernel) {
     for (const segment& s : unikernel.segments) {
-        std::memcpy(memory.base() + s.address, file.data() + s.file_offset, s.file_size); // the rest is zero already
+        std::memcpy(memory.base() + s.address, file.data() + s.file_offset,
+                    s.file_size); // the rest is zero already
         if (const auto done = memory.protect(s.start, s.end, s.writable); !done)
             return done;
     }
@@ -65,12 +66,14 @@ void write_boot_info(const guest_memory& memory, const image& unikernel, std::ui
                               .cpu_cycle_freq = tsc_frequency,
                               .cmdline = cmdline,
                               .mft = mft,
-                              .host_features = with_ring ? HOST_FEATURE_NET_RING | HOST_FEATURE_POLL_SERVES_RING : 0u,
+                              .host_features =
+                                  with_ring ? HOST_FEATURE_NET_RING | HOST_FEATURE_POLL_SERVES_RING : 0u,
                               .net_ring = with_ring ? memory.size() : 0};
     const abi::manifest head{.entries = static_cast<std::uint32_t>(count)};
     std::memcpy(memory.base() + BOOT_INFO_ADDRESS, &info, sizeof info);
     std::memcpy(memory.base() + mft, &head, sizeof head);
-    std::memcpy(memory.base() + mft + sizeof head, unikernel.devices.data(), count * sizeof(abi::manifest_entry));
+    std::memcpy(memory.base() + mft + sizeof head, unikernel.devices.data(),
+                count * sizeof(abi::manifest_entry));
     std::memcpy(memory.base() + cmdline, arguments.c_str(), arguments.size() + 1);
 }
 
@@ -84,8 +87,8 @@ outcome<> prepare_processor(const virtual_machine& machine, const guest_memory& 
         return failure(std::string{"KVM_GET_SREGS: "} + std::strerror(errno));
     s.cr0 = 0x80010021; // PG, WP, NE, PE
     s.cr3 = pml4_at;
-    s.cr4 = 0x620;      // OSXMMEXCPT, OSFXSR, PAE
-    s.efer = 0x500;     // LMA, LME
+    s.cr4 = 0x620;  // OSXMMEXCPT, OSFXSR, PAE
+    s.efer = 0x500; // LMA, LME
     s.cs = segment_register(8, 9, true);
     s.ss = s.ds = s.es = s.fs = s.gs = segment_register(16, 3, false);
     s.gdt.base = gdt_at;

@@ -23,7 +23,8 @@ void net_device::mark_gone() noexcept {
 }
 
 outcome<> net_device::capture_to(const std::string& path) {
-    capture_ = hosted::unique_fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)};
+    capture_ =
+        hosted::unique_fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)};
     // pcap savefile format: magic, version 2.4, zone, accuracy, longest frame, LINKTYPE_ETHERNET
     constexpr std::uint32_t header[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 65'535 + 14, 1};
     if (!capture_ || ::write(capture_.get(), header, sizeof header) != sizeof header)
@@ -35,8 +36,8 @@ void net_device::record(std::span<const std::byte> frame) const noexcept {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     const auto size = static_cast<std::uint32_t>(frame.size());
-    std::uint32_t header[4] = {static_cast<std::uint32_t>(now.tv_sec), static_cast<std::uint32_t>(now.tv_nsec / 1000), size,
-                               size};
+    std::uint32_t header[4] = {static_cast<std::uint32_t>(now.tv_sec),
+                               static_cast<std::uint32_t>(now.tv_nsec / 1000), size, size};
     // One call per record, appending: two threads write here.
     const iovec parts[2] = {{header, sizeof header}, {const_cast<std::byte*>(frame.data()), frame.size()}};
     (void)!::writev(capture_.get(), parts, 2);
@@ -53,7 +54,8 @@ void net_device::write(std::span<const std::byte> frame) noexcept {
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
         if (refusing_.load(std::memory_order_relaxed) && refusing_.exchange(false))
-            say("net:" + name_ + ": the interface takes frames again; " + std::to_string(lost_.load()) + " were lost so far");
+            say("net:" + name_ + ": the interface takes frames again; " + std::to_string(lost_.load())
+                + " were lost so far");
         return;
     }
     lost_.fetch_add(1, std::memory_order_relaxed);
@@ -61,14 +63,11 @@ void net_device::write(std::span<const std::byte> frame) noexcept {
     case EAGAIN:
     case ENOBUFS: // its queue is full: frames are lost on links
     case EINVAL:  // not a frame: shorter than a header
-    case EMSGSIZE:
-        break;
+    case EMSGSIZE: break;
     case EBADFD:
     case EPIPE:
     case ECONNRESET:
-    case ECONNREFUSED:
-        mark_gone();
-        break;
+    case ECONNREFUSED: mark_gone(); break;
     default: // EIO: the interface is down
         if (!refusing_.exchange(true))
             say("net:" + name_ + ": the interface does not take frames (" + std::strerror(errno)
@@ -112,8 +111,9 @@ std::optional<int> adopted(const std::string& value) {
     if (!value.starts_with("@"))
         return {};
     const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), fd);
-    return error == std::errc{} && end == value.data() + value.size() && fd > STDERR_FILENO ? std::optional{fd}
-                                                                                           : std::nullopt;
+    return error == std::errc{} && end == value.data() + value.size() && fd > STDERR_FILENO
+               ? std::optional{fd}
+               : std::nullopt;
 }
 
 outcome<hosted::tap> open_net(const std::string& value) {
@@ -134,17 +134,18 @@ outcome<hosted::tap> open_net(const std::string& value) {
 }
 
 outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& name, options& left) {
-    const std::string value = take(left.net, name), mac_text = take(left.net_mac, name), file = take(left.pcap, name);
+    const std::string value = take(left.net, name), mac_text = take(left.net_mac, name),
+                      file = take(left.pcap, name);
     if (value.empty())
-        return failure("the unikernel has a network device '" + name + "'. Say where it leads:\n  --net:" + name
-                       + "=tap0    an existing TAP interface\n  --net:" + name
+        return failure("the unikernel has a network device '" + name + "'. Say where it leads:\n  --net:"
+                       + name + "=tap0    an existing TAP interface\n  --net:" + name
                        + "=user,hostfwd=tcp:127.0.0.1:8080-:80    user networking, no root needed");
     auto link = open_net(value);
     if (!link)
         return wrong("--net:" + name + "=" + value, link.error());
     if (!link->up)
-        say("--net:" + name + "=" + value + ": the interface is down; nothing comes or goes before `ip link set " + value
-            + " up`");
+        say("--net:" + name + "=" + value
+            + ": the interface is down; nothing comes or goes before `ip link set " + value + " up`");
     const auto mac = mac_text.empty() ? hosted::random_mac() : hosted::parse_mac(mac_text);
     if (!mac)
         return wrong("--net-mac:" + name, mac.error());
@@ -157,15 +158,17 @@ outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& 
 outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string& name, options& left) {
     const std::string path = take(left.block, name), size_text = take(left.block_sector_size, name);
     if (path.empty())
-        return failure("the unikernel has a block device '" + name + "'. Say which file or disk it is: --block:" + name
-                       + "=PATH");
+        return failure("the unikernel has a block device '" + name
+                       + "'. Say which file or disk it is: --block:" + name + "=PATH");
     const std::string option = "--block:" + name + "=" + path;
     std::uint64_t sector = 512;
     if (!size_text.empty()) {
-        const auto [end, error] = std::from_chars(size_text.data(), size_text.data() + size_text.size(), sector);
-        if (error != std::errc{} || end != size_text.data() + size_text.size() || sector < 512 || sector > 32'768
-            || !std::has_single_bit(sector))
-            return failure("--block-sector-size:" + name + "=" + size_text + ": expected a power of two from 512 to 32768");
+        const auto [end, error] =
+            std::from_chars(size_text.data(), size_text.data() + size_text.size(), sector);
+        if (error != std::errc{} || end != size_text.data() + size_text.size() || sector < 512
+            || sector > 32'768 || !std::has_single_bit(sector))
+            return failure("--block-sector-size:" + name + "=" + size_text
+                           + ": expected a power of two from 512 to 32768");
     }
     auto disk = std::make_unique<block_device>();
     disk->file = hosted::unique_fd{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
@@ -177,8 +180,8 @@ outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string
         return wrong(option, "its size cannot be found; is it a file or a disk?");
     disk->capacity = static_cast<std::uint64_t>(size);
     if (disk->capacity < sector || disk->capacity % sector != 0)
-        return wrong(option, "its size of " + std::to_string(disk->capacity) + " octets is not a whole number of sectors of "
-                                 + std::to_string(sector));
+        return wrong(option, "its size of " + std::to_string(disk->capacity)
+                                 + " octets is not a whole number of sectors of " + std::to_string(sector));
     entry.capacity = disk->capacity;
     entry.block_size = static_cast<std::uint16_t>(sector);
     to.block = std::move(disk);
@@ -188,8 +191,11 @@ outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string
 /// An option that names a device which the manifest does not have.
 outcome<> all_used(const options& left, std::span<const abi::manifest_entry> manifest) {
     const std::pair<const char*, const std::map<std::string, std::string>&> kinds[] = {
-        {"--net:", left.net}, {"--net-mac:", left.net_mac}, {"--block:", left.block},
-        {"--block-sector-size:", left.block_sector_size}, {"--pcap:", left.pcap}};
+        {"--net:", left.net},
+        {"--net-mac:", left.net_mac},
+        {"--block:", left.block},
+        {"--block-sector-size:", left.block_sector_size},
+        {"--pcap:", left.pcap}};
     for (const auto& [prefix, options] : kinds) {
         if (options.empty())
             continue;
@@ -224,7 +230,8 @@ outcome<std::vector<device>> attach_devices(std::span<abi::manifest_entry> manif
         else if (entry.type == abi::device_type::block)
             done = attach_block(entry, devices[i], name, left);
         else
-            done = failure("the unikernel wants a device '" + name + "' of a type that this tender does not know");
+            done = failure("the unikernel wants a device '" + name
+                           + "' of a type that this tender does not know");
         if (!done)
             return failure(done.error());
         entry.attached = true;

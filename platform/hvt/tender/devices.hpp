@@ -33,7 +33,8 @@ public:
     /// Writes every frame to this file from now on: pcap, microseconds.
     outcome<> capture_to(const std::string& path);
 
-    /// Sends one frame; what the interface does not take (it is down, its queue is full) is lost, and said once.
+    /// Sends one frame; what the interface does not take (it is down, its queue is full) is lost, and said
+    /// once.
     void write(std::span<const std::byte> frame) noexcept;
     /// Receives one frame into `room`, cut to its size. Its length; -1 when there is none now.
     std::int64_t read(std::span<std::byte> room) noexcept;
@@ -55,6 +56,7 @@ struct device {
 std::vector<int> adopted_descriptors(const options& chosen);
 
 /// Attaches every device of the manifest to what the command line names, and fills the entries in.
-outcome<std::vector<device>> attach_devices(std::span<hvt::abi::manifest_entry> manifest, const options& chosen);
+outcome<std::vector<device>> attach_devices(std::span<hvt::abi::manifest_entry> manifest,
+                                            const options& chosen);
 
 } // namespace mirage::tender

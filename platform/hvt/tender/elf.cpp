@@ -31,9 +31,10 @@ outcome<> check_header(const Elf64_Ehdr& h, std::uint64_t memory) {
     if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_version != EV_CURRENT)
         return failure("not a 64-bit little-endian ELF file");
     if (h.e_type != ET_EXEC)
-        return failure(h.e_type == ET_DYN ? "a position-independent program (ET_DYN), not a unikernel: hvt images are "
-                                            "linked to a fixed address (ET_EXEC)"
-                                          : "not an executable");
+        return failure(h.e_type == ET_DYN
+                           ? "a position-independent program (ET_DYN), not a unikernel: hvt images are "
+                             "linked to a fixed address (ET_EXEC)"
+                           : "not an executable");
     if (h.e_machine != EM_X86_64)
         return failure("built for another machine (e_machine " + std::to_string(h.e_machine)
                        + "), and this one is x86_64");
@@ -45,8 +46,8 @@ outcome<> check_header(const Elf64_Ehdr& h, std::uint64_t memory) {
 }
 
 /// One PT_LOAD by the rules of the ABI; nothing for one without file content, which is left out altogether.
-outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t file_size, std::uint64_t previous_end,
-                                              std::uint64_t memory) {
+outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t file_size,
+                                              std::uint64_t previous_end, std::uint64_t memory) {
     if (p.p_filesz == 0)
         return std::nullopt;
     const auto fail = [&p](const std::string& what) {
@@ -62,10 +63,12 @@ outcome<std::optional<segment>> check_segment(const Elf64_Phdr& p, std::uint64_t
         return fail("its alignment is not a power of two");
     if ((p.p_flags & PF_W) != 0 && (p.p_flags & PF_X) != 0)
         return fail("both writable and executable, which hvt refuses: link text and data apart");
-    segment s{.address = p.p_vaddr, .file_size = p.p_filesz, .memory_size = p.p_memsz, .file_offset = p.p_offset};
+    segment s{
+        .address = p.p_vaddr, .file_size = p.p_filesz, .memory_size = p.p_memsz, .file_offset = p.p_offset};
     std::uint64_t top = 0;
     s.start = p.p_vaddr & ~(p.p_align - 1);
-    if (__builtin_add_overflow(p.p_vaddr, p.p_memsz, &top) || __builtin_add_overflow(top, p.p_align - 1, &top))
+    if (__builtin_add_overflow(p.p_vaddr, p.p_memsz, &top)
+        || __builtin_add_overflow(top, p.p_align - 1, &top))
         return fail("reaches beyond the address space");
     s.end = top & ~(p.p_align - 1);
     if (s.start % 4096 != 0 || s.end % 4096 != 0)
@@ -93,7 +96,8 @@ outcome<> check_abi(std::span<const std::byte> payload) {
         return failure(std::string{"built for the target "} + (words[0] < 7 ? targets[words[0]] : "?")
                        + ", and this is a tender for hvt");
     if (words[1] != 2)
-        return failure("built for version " + std::to_string(words[1]) + " of the hvt ABI, and this tender knows version 2");
+        return failure("built for version " + std::to_string(words[1])
+                       + " of the hvt ABI, and this tender knows version 2");
     return {};
 }
 
@@ -104,7 +108,8 @@ outcome<std::vector<abi::manifest_entry>> check_manifest(std::span<const std::by
         return failure("the manifest (MFT1 note) is damaged");
     std::memcpy(&m, payload.data(), head);
     if (m.version != abi::manifest_version)
-        return failure("the manifest has version " + std::to_string(m.version) + ", and this tender knows version 1");
+        return failure("the manifest has version " + std::to_string(m.version)
+                       + ", and this tender knows version 1");
     if (m.entries == 0 || m.entries > abi::manifest_max_entries || payload.size() != head + m.entries * size)
         return failure("the manifest's size does not fit its number of entries");
     std::vector<abi::manifest_entry> entries(m.entries);
@@ -112,7 +117,8 @@ outcome<std::vector<abi::manifest_entry>> check_manifest(std::span<const std::by
         abi::manifest_entry& e = entries[i];
         std::memcpy(static_cast<void*>(&e), payload.data() + head + i * size, size);
         // A bool of the file may hold anything: look at the octet.
-        if (e.name[67] != 0 || payload[head + i * size + offsetof(abi::manifest_entry, attached)] != std::byte{0})
+        if (e.name[67] != 0
+            || payload[head + i * size + offsetof(abi::manifest_entry, attached)] != std::byte{0})
             return failure("entry " + std::to_string(i) + " of the manifest is damaged");
     }
     if (entries[0].type != abi::device_type::reserved_first || entries[0].name[0] != 0)

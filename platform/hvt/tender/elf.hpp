@@ -22,10 +22,11 @@ struct image {
     std::uint64_t entry = 0;
     std::vector<segment> segments{};
     std::uint64_t kernel_end = 0;
-    std::vector<hvt::abi::manifest_entry> devices{}; ///< the manifest's entries; index = handle; [0] is reserved
+    std::vector<hvt::abi::manifest_entry>
+        devices{}; ///< the manifest's entries; index = handle; [0] is reserved
 
-    /// Reads and checks `file`. Nothing in it is believed: every offset is checked before it is followed. `memory`
-    /// is the guest's, in octets.
+    /// Reads and checks `file`. Nothing in it is believed: every offset is checked before it is followed.
+    /// `memory` is the guest's, in octets.
     static outcome<image> parse(std::span<const std::byte> file, std::uint64_t memory);
 };
 

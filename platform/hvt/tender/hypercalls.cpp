@@ -26,15 +26,16 @@ void write_all(int fd, std::span<const std::byte> text) noexcept {
     }
 }
 
-/// A call's argument where the guest has put it. It is copied, used, and copied back: while the vCPU is here, the ring's
-/// thread may write to the guest's memory, the argument included, if the guest wants it so.
+/// A call's argument where the guest has put it. It is copied, used, and copied back: while the vCPU is here,
+/// the ring's thread may write to the guest's memory, the argument included, if the guest wants it so.
 template <class T>
 class argument {
     std::span<std::byte> at_;
     T value_{};
 
 public:
-    argument(const guest_memory& memory, std::uint64_t address) noexcept : at_{memory.writable(address, sizeof(T))} {
+    argument(const guest_memory& memory, std::uint64_t address) noexcept
+        : at_{memory.writable(address, sizeof(T))} {
         if (!at_.empty())
             std::memcpy(&value_, at_.data(), sizeof value_);
     }
@@ -66,7 +67,8 @@ outcome<> hypercalls::wall_time(std::uint64_t address) {
         return outside("WALLTIME");
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    call->nsecs = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+    call->nsecs =
+        static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
     call.give_back();
     return {};
 }
@@ -109,8 +111,11 @@ outcome<> hypercalls::poll(std::uint64_t address) {
 
 outcome<> hypercalls::transfer_blocks(std::uint64_t address, bool write) {
     argument<abi::block_transfer> call{memory_, address};
-    const bool inside = call && (call->len == 0 || !(write ? memory_.readable(call->data, call->len)
-                                                           : memory_.writable(call->data, call->len)).empty());
+    const bool inside =
+        call
+        && (call->len == 0
+            || !(write ? memory_.readable(call->data, call->len) : memory_.writable(call->data, call->len))
+                    .empty());
     if (!inside)
         return outside(write ? "BLOCK_WRITE" : "BLOCK_READ");
     call->ret = abi::status::invalid;
@@ -121,7 +126,8 @@ outcome<> hypercalls::transfer_blocks(std::uint64_t address, bool write) {
             const bool moved =
                 write ? move_all(::pwrite, fd, memory_.readable(call->data, call->len), call->offset)
                       : move_all(::pread, fd, memory_.writable(call->data, call->len), call->offset);
-            call->ret = moved ? abi::status::ok : abi::status::unspecified; // the guest learns it, and goes on
+            call->ret =
+                moved ? abi::status::ok : abi::status::unspecified; // the guest learns it, and goes on
         }
     }
     call.give_back();
@@ -130,8 +136,11 @@ outcome<> hypercalls::transfer_blocks(std::uint64_t address, bool write) {
 
 outcome<> hypercalls::transfer_frame(std::uint64_t address, bool write) {
     argument<abi::net_transfer> call{memory_, address};
-    const bool inside = call && (call->len == 0 || !(write ? memory_.readable(call->data, call->len)
-                                                           : memory_.writable(call->data, call->len)).empty());
+    const bool inside =
+        call
+        && (call->len == 0
+            || !(write ? memory_.readable(call->data, call->len) : memory_.writable(call->data, call->len))
+                    .empty());
     if (!inside)
         return outside(write ? "NET_WRITE" : "NET_READ");
     call->ret = abi::status::invalid;
@@ -163,20 +172,14 @@ outcome<> hypercalls::end_guest(std::uint64_t address) {
 
 outcome<> hypercalls::serve(std::uint16_t port, std::uint64_t address) {
     switch (port) {
-    case PORT_WALLTIME:
-        return wall_time(address);
-    case PORT_PUTS:
-        return put_text(address);
-    case PORT_POLL:
-        return poll(address);
+    case PORT_WALLTIME: return wall_time(address);
+    case PORT_PUTS: return put_text(address);
+    case PORT_POLL: return poll(address);
     case PORT_BLOCK_WRITE:
-    case PORT_BLOCK_READ:
-        return transfer_blocks(address, port == PORT_BLOCK_WRITE);
+    case PORT_BLOCK_READ: return transfer_blocks(address, port == PORT_BLOCK_WRITE);
     case PORT_NET_WRITE:
-    case PORT_NET_READ:
-        return transfer_frame(address, port == PORT_NET_WRITE);
-    case PORT_HALT:
-        return end_guest(address);
+    case PORT_NET_READ: return transfer_frame(address, port == PORT_NET_WRITE);
+    case PORT_HALT: return end_guest(address);
     default: { // PORT_RING_KICK comes here when no ring was offered
         char text[64];
         std::snprintf(text, sizeof text, "an OUT to port 0x%x, which is no hypercall", port);

@@ -34,7 +34,8 @@ public:
     hypercalls(const guest_memory& memory, std::span<device> devices, poller& poller, net_ring* ring) noexcept
         : memory_{memory}, devices_{devices}, poller_{poller}, ring_{ring} {}
 
-    /// Serves the call that `port` stands for, with its argument at `address`. The error: what the guest did wrong.
+    /// Serves the call that `port` stands for, with its argument at `address`. The error: what the guest did
+    /// wrong.
     outcome<> serve(std::uint16_t port, std::uint64_t address);
 
     const std::optional<halted>& end() const noexcept { return halted_; }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// kvm-floor: the least that a tender can be. Sets up a machine, runs a guest of one instruction, ends. What it takes
-// is what KVM takes; also the test of whether /dev/kvm works. Status 0, or 1 with the reason. Its machine has as much
-// memory as the tender's has by default, because KVM's own tables grow with it; or as many MiB as the argument says.
+// kvm-floor: the least that a tender can be. Sets up a machine, runs a guest of one instruction, ends. What
+// it takes is what KVM takes; also the test of whether /dev/kvm works. Status 0, or 1 with the reason. Its
+// machine has as much memory as the tender's has by default, because KVM's own tables grow with it; or as
+// many MiB as the argument says.
 #include "kvm.hpp"
 #include "memory.hpp"
 #include <cerrno>

@@ -9,7 +9,8 @@
 namespace mirage::tender {
 
 namespace {
-// struct kvm_cpuid2 as it is in C: Linux's header gives it another size in C++, and with it other ioctl numbers.
+// struct kvm_cpuid2 as it is in C: Linux's header gives it another size in C++, and with it other ioctl
+// numbers.
 struct cpuid_head {
     std::uint32_t nent, padding;
 };
@@ -28,20 +29,22 @@ failure refused(const char* what) {
 failure why_not_opened(int error) {
     switch (error) {
     case ENOENT:
-        return failure("there is no /dev/kvm on this machine: load its module (modprobe kvm_intel or kvm_amd), switch "
-                       "virtualization on in the firmware or, in a virtual machine, nested virtualization; the host build of "
-                       "an appliance runs without it");
+        return failure(
+            "there is no /dev/kvm on this machine: load its module (modprobe kvm_intel or kvm_amd), switch "
+            "virtualization on in the firmware or, in a virtual machine, nested virtualization; the host "
+            "build of "
+            "an appliance runs without it");
     case ENODEV:
     case ENXIO:
-        return failure("/dev/kvm is there, but nothing behind it: load its module (modprobe kvm_intel or kvm_amd), or switch "
+        return failure("/dev/kvm is there, but nothing behind it: load its module (modprobe kvm_intel or "
+                       "kvm_amd), or switch "
                        "virtualization on in the firmware; the host build of an appliance runs without it");
     case EACCES:
     case EPERM:
-        return failure("no permission for /dev/kvm: add yourself to its group (sudo usermod -aG kvm $USER) and log in again, "
+        return failure("no permission for /dev/kvm: add yourself to its group (sudo usermod -aG kvm $USER) "
+                       "and log in again, "
                        "or run me as root");
-    default:
-        errno = error;
-        return refused("open");
+    default: errno = error; return refused("open");
     }
 }
 } // namespace
@@ -55,11 +58,13 @@ outcome<virtual_machine> virtual_machine::open() {
     if (version < 0)
         return failure(std::string{"what /dev/kvm leads to is not KVM: "} + std::strerror(errno));
     if (version != 12)
-        return failure("/dev/kvm speaks version " + std::to_string(version) + " of its interface, and this tender 12");
+        return failure("/dev/kvm speaks version " + std::to_string(version)
+                       + " of its interface, and this tender 12");
     m.vm_ = hosted::unique_fd{::ioctl(m.kvm_.get(), KVM_CREATE_VM, 0)};
     if (!m.vm_)
-        return errno == EBUSY ? failure("/dev/kvm: another hypervisor (VirtualBox, VMware) has the processor's virtualization; "
-                                        "end it first")
+        return errno == EBUSY ? failure(
+                   "/dev/kvm: another hypervisor (VirtualBox, VMware) has the processor's virtualization; "
+                   "end it first")
                               : refused("a virtual machine cannot be made");
     return m;
 }
@@ -80,14 +85,16 @@ outcome<> virtual_machine::create_processor() {
     const int size = ::ioctl(kvm_.get(), KVM_GET_VCPU_MMAP_SIZE, 0);
     void* const at = size < static_cast<int>(sizeof(kvm_run))
                          ? MAP_FAILED
-                         : ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_.get(), 0);
+                         : ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ | PROT_WRITE, MAP_SHARED,
+                                  vcpu_.get(), 0);
     if (at == MAP_FAILED)
         return refused("the processor's state cannot be mapped");
     run_ = static_cast<kvm_run*>(at);
 
     // The guest sees what KVM can do, no more.
     cpuid_list cpuid;
-    if (::ioctl(kvm_.get(), get_supported_cpuid, &cpuid) != 0 || ::ioctl(vcpu_.get(), set_cpuid2, &cpuid) != 0)
+    if (::ioctl(kvm_.get(), get_supported_cpuid, &cpuid) != 0
+        || ::ioctl(vcpu_.get(), set_cpuid2, &cpuid) != 0)
         return refused("CPUID cannot be set");
     return {};
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// mirage-hvt: a tender for Solo5 hvt unikernels. Order of work: options, image, devices, machine, sandbox, run.
+// mirage-hvt: a tender for Solo5 hvt unikernels. Order of work: options, image, devices, machine, sandbox,
+// run.
 #include "boot.hpp"
 #include "devices.hpp"
 #include "elf.hpp"
 #include "hypercalls.hpp"
 #include "kvm.hpp"
+#include "mirage/hosted/sandbox.hpp"
 #include "net_ring.hpp"
 #include "options.hpp"
-#include "mirage/hosted/sandbox.hpp"
 #include "poller.hpp"
 #include "report.hpp"
 #include "sandbox.hpp"
@@ -71,8 +72,8 @@ halted run(const virtual_machine& machine, hypercalls& calls, std::span<const st
         const int error = machine.enter();
         if (error == EINTR)
             continue;
-        const bool call = error == 0 && r.exit_reason == KVM_EXIT_IO && r.io.direction == KVM_EXIT_IO_OUT && r.io.size == 4
-                          && r.io.count == 1;
+        const bool call = error == 0 && r.exit_reason == KVM_EXIT_IO && r.io.direction == KVM_EXIT_IO_OUT
+                          && r.io.size == 4 && r.io.count == 1;
         outcome<> served = failure("");
         if (call) {
             std::uint32_t address;
@@ -118,8 +119,8 @@ int main(int argc, char** argv) {
     if (unikernel->kernel_end > memory.size())
         die(chosen.image + ": does not fit into the guest's memory; give it more with --mem=");
     must(load(memory, file, *unikernel));
-    // Memory is complete before KVM sees it, and KVM sees it before there is a processor: both save KVM's waiting for
-    // users of an older map.
+    // Memory is complete before KVM sees it, and KVM sees it before there is a processor: both save KVM's
+    // waiting for users of an older map.
     must(machine.map(memory));
     must(machine.create_processor());
     write_boot_info(memory, *unikernel, must(machine.tsc_frequency()), chosen.arguments, with_ring);

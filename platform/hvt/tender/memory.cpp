@@ -11,11 +11,13 @@ outcome<guest_memory> guest_memory::reserve(std::uint64_t size, bool with_ring) 
     guest_memory m;
     m.total_ = std::min(size + (with_ring ? ring_room : 0), most);
     m.size_ = m.total_ - (with_ring ? ring_room : 0);
-    // Shared, as the ABI says; touched by nobody before the guest does, so that what it does not use costs nothing.
-    void* const at = ::mmap(nullptr, m.total_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // Shared, as the ABI says; touched by nobody before the guest does, so that what it does not use costs
+    // nothing.
+    void* const at =
+        ::mmap(nullptr, m.total_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
-        return failure("no room for " + std::to_string(m.total_ >> 20) + " MiB of guest memory: " + std::strerror(errno)
-                       + "; try a smaller --mem=");
+        return failure("no room for " + std::to_string(m.total_ >> 20)
+                       + " MiB of guest memory: " + std::strerror(errno) + "; try a smaller --mem=");
     m.base_ = static_cast<std::byte*>(at);
     return m;
 }

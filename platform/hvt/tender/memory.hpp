@@ -46,9 +46,12 @@ public:
     }
 
     /// The ring, behind the guest's RAM.
-    hvt::abi::net_ring& ring() const noexcept { return *reinterpret_cast<hvt::abi::net_ring*>(base_ + size_); }
+    hvt::abi::net_ring& ring() const noexcept {
+        return *reinterpret_cast<hvt::abi::net_ring*>(base_ + size_);
+    }
 
-    /// Takes the right to write away where the ABI says so. `writable` false: KVM follows, and the guest cannot.
+    /// Takes the right to write away where the ABI says so. `writable` false: KVM follows, and the guest
+    /// cannot.
     outcome<> protect(std::uint64_t start, std::uint64_t end, bool writable);
 };
 

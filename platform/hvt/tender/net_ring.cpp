@@ -35,7 +35,8 @@ outcome<> net_ring::start() {
 bool net_ring::serve_entry(read_policy empty, std::uint64_t& received) {
     abi::ring_entry e; // a copy: the guest may change its own while we look
     std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
-    device* const target = e.handle < devices_.size() && devices_[e.handle].net ? &devices_[e.handle] : nullptr;
+    device* const target =
+        e.handle < devices_.size() && devices_[e.handle].net ? &devices_[e.handle] : nullptr;
     if (e.op == abi::ring_op::net_write) {
         const auto frame = memory_.readable(e.data, e.len);
         if (frame.empty() && e.len != 0)
@@ -66,7 +67,8 @@ bool net_ring::serve_entry(read_policy empty, std::uint64_t& received) {
     return true;
 }
 
-/// Whether an entry behind `position` is for a device that is not known to be empty: it must not wait for one that is.
+/// Whether an entry behind `position` is for a device that is not known to be empty: it must not wait for one
+/// that is.
 bool net_ring::others_behind(std::uint32_t position) const noexcept {
     for (const std::uint32_t tail = load(shared().ent_tail); ++position != tail;) {
         const std::uint32_t handle = shared().entry[position % abi::ring_slots].handle;
@@ -113,8 +115,8 @@ void* net_ring::thread(void* argument) {
         for (int i = 0; i < spins && !(more = waiting()); ++i)
             __builtin_ia32_pause();
         if (!more) {
-            // The guest looks at needs_kick after its store of ent_tail, we look at ent_tail after our store of
-            // needs_kick, each behind a full barrier: one of us sees the other's.
+            // The guest looks at needs_kick after its store of ent_tail, we look at ent_tail after our store
+            // of needs_kick, each behind a full barrier: one of us sees the other's.
             store(ring.needs_kick, 1);
             std::atomic_thread_fence(std::memory_order_seq_cst);
             if (!waiting()) {

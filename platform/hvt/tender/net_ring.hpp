@@ -7,9 +7,9 @@
 
 namespace mirage::tender {
 
-/// The tender's end of the network ring. Two threads serve it: its own, which a guest wakes by a kick, and the
-/// vCPU's whenever the guest waits in POLL, so that a guest which batches and then waits never needs a kick.
-/// What the guest writes into the ring is copied, checked, and only then used.
+/// The tender's end of the network ring. Two threads serve it: its own, which a guest wakes by a kick, and
+/// the vCPU's whenever the guest waits in POLL, so that a guest which batches and then waits never needs a
+/// kick. What the guest writes into the ring is copied, checked, and only then used.
 class net_ring {
     const guest_memory& memory_;
     std::span<device> devices_;
@@ -27,14 +27,15 @@ class net_ring {
     static void* thread(void* self);
 
 public:
-    net_ring(const guest_memory& memory, std::span<device> devices) noexcept : memory_{memory}, devices_{devices} {}
+    net_ring(const guest_memory& memory, std::span<device> devices) noexcept
+        : memory_{memory}, devices_{devices} {}
 
     /// The descriptor that KVM signals when the guest kicks, and the thread that waits for it.
     outcome<> start();
     int kick_descriptor() const noexcept { return kick_.get(); }
 
-    /// The guest waits: serves all that it has posted. Reads that nothing stands behind stay posted while their
-    /// device is empty. Bit h: a frame of device h was committed.
+    /// The guest waits: serves all that it has posted. Reads that nothing stands behind stay posted while
+    /// their device is empty. Bit h: a frame of device h was committed.
     std::uint64_t serve_in_poll() { return serve(true); }
 };
 

@@ -38,8 +38,11 @@ outcome<bool> take_device_option(std::string_view word, options& o) {
     const struct {
         std::string_view prefix;
         std::map<std::string, std::string>& to;
-    } kinds[] = {{"--net:", o.net}, {"--net-mac:", o.net_mac}, {"--block:", o.block},
-                 {"--block-sector-size:", o.block_sector_size}, {"--pcap:", o.pcap}};
+    } kinds[] = {{"--net:", o.net},
+                 {"--net-mac:", o.net_mac},
+                 {"--block:", o.block},
+                 {"--block-sector-size:", o.block_sector_size},
+                 {"--pcap:", o.pcap}};
     for (const auto& kind : kinds) {
         if (!word.starts_with(kind.prefix))
             continue;
@@ -80,14 +83,16 @@ outcome<options> options::parse(int argc, char** argv) {
             if (!parse_number(word.substr(6), o.memory) || o.memory < 2 || o.memory > 4096)
                 return failure(std::string{word} + ": expected a number of MiB from 2 to 4096");
             if (o.memory % 2 != 0)
-                say(std::string{word} + ": memory comes in steps of 2 MiB; using " + std::to_string(--o.memory));
+                say(std::string{word} + ": memory comes in steps of 2 MiB; using "
+                    + std::to_string(--o.memory));
             continue;
         }
         const auto taken = take_device_option(word, o);
         if (!taken)
             return failure(taken.error());
         if (!*taken)
-            return failure("unknown option '" + std::string{word} + "' (see --help; the guest's own go behind IMAGE)");
+            return failure("unknown option '" + std::string{word}
+                           + "' (see --help; the guest's own go behind IMAGE)");
     }
     if (i >= argc)
         return failure("no unikernel is named: mirage-hvt [OPTIONS] IMAGE [GUEST ARGUMENTS] (see --help)");
@@ -97,7 +102,8 @@ outcome<options> options::parse(int argc, char** argv) {
         o.arguments += argv[i];
     }
     if (o.arguments.size() > longest_arguments)
-        return failure("the guest's arguments are longer than " + std::to_string(longest_arguments) + " octets");
+        return failure("the guest's arguments are longer than " + std::to_string(longest_arguments)
+                       + " octets");
     return o;
 }
 

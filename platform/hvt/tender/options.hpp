@@ -11,7 +11,8 @@ namespace mirage::tender {
 /// What the command line says, in solo5-hvt's spelling and a little more.
 struct options {
     std::uint64_t memory = 512; ///< MiB: even, 2 to 4096
-    std::map<std::string, std::string> net{}, net_mac{}, block{}, block_sector_size{}, pcap{}; ///< by device name
+    std::map<std::string, std::string> net{}, net_mac{}, block{}, block_sector_size{},
+        pcap{}; ///< by device name
     bool help = false, version = false;
     std::string image{};     ///< the path of the unikernel
     std::string arguments{}; ///< the guest's, joined by single spaces

@@ -16,10 +16,28 @@ void print(const char* name, std::uint64_t value, bool last) {
     std::fprintf(stderr, "%4s %016llx%s", name, static_cast<unsigned long long>(value), last ? "\n" : "  ");
 }
 
-constexpr const char* exceptions[] = {"divide error", "debug", "NMI", "breakpoint", "overflow", "bound", "invalid opcode",
-                                      "no FPU", "double fault", "9", "invalid TSS", "segment not present", "stack segment",
-                                      "general protection", "page fault", "15", "x87 error", "alignment", "machine check",
-                                      "SIMD error", "virtualization", "control protection"};
+constexpr const char* exceptions[] = {"divide error",
+                                      "debug",
+                                      "NMI",
+                                      "breakpoint",
+                                      "overflow",
+                                      "bound",
+                                      "invalid opcode",
+                                      "no FPU",
+                                      "double fault",
+                                      "9",
+                                      "invalid TSS",
+                                      "segment not present",
+                                      "stack segment",
+                                      "general protection",
+                                      "page fault",
+                                      "15",
+                                      "x87 error",
+                                      "alignment",
+                                      "machine check",
+                                      "SIMD error",
+                                      "virtualization",
+                                      "control protection"};
 
 } // namespace
 
@@ -35,8 +53,8 @@ void report_fault(const guest_memory& memory, std::uint64_t cookie, std::span<co
         say("the guest gave up");
     else
         say(std::string{"the guest faulted"}
-            + (ours && r.vector < std::size(exceptions) ? std::string{": "} + exceptions[r.vector] : "") + " at "
-            + symbols.describe(r.registers.rip));
+            + (ours && r.vector < std::size(exceptions) ? std::string{": "} + exceptions[r.vector] : "")
+            + " at " + symbols.describe(r.registers.rip));
     if (!ours) {
         print("cr2", r.registers.cr2, false);
         print("err", r.registers.error_code, false);
@@ -44,7 +62,8 @@ void report_fault(const guest_memory& memory, std::uint64_t cookie, std::span<co
         return;
     }
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(r.depth, std::size(r.frames)); ++i)
-        std::fprintf(stderr, "    #%llu  %s\n", static_cast<unsigned long long>(i), symbols.describe(r.frames[i]).c_str());
+        std::fprintf(stderr, "    #%llu  %s\n", static_cast<unsigned long long>(i),
+                     symbols.describe(r.frames[i]).c_str());
 }
 
 void report_stop(const virtual_machine& machine, const std::string& why, std::span<const std::byte> image) {
@@ -53,33 +72,39 @@ void report_stop(const virtual_machine& machine, const std::string& why, std::sp
     (void)::ioctl(machine.vcpu(), KVM_GET_REGS, &r);
     (void)::ioctl(machine.vcpu(), KVM_GET_SREGS, &s);
     say("the guest was stopped: " + why);
-    std::fprintf(stderr, "  at %s, ring %u\n", symbol_table{image}.describe(r.rip).c_str(), s.cs.selector & 3u);
-    print("rax", r.rax, false), print("rbx", r.rbx, false), print("rcx", r.rcx, false), print("rdx", r.rdx, true);
-    print("rsi", r.rsi, false), print("rdi", r.rdi, false), print("rbp", r.rbp, false), print("rsp", r.rsp, true);
+    std::fprintf(stderr, "  at %s, ring %u\n", symbol_table{image}.describe(r.rip).c_str(),
+                 s.cs.selector & 3u);
+    print("rax", r.rax, false), print("rbx", r.rbx, false), print("rcx", r.rcx, false),
+        print("rdx", r.rdx, true);
+    print("rsi", r.rsi, false), print("rdi", r.rdi, false), print("rbp", r.rbp, false),
+        print("rsp", r.rsp, true);
     print("r8", r.r8, false), print("r9", r.r9, false), print("r10", r.r10, false), print("r11", r.r11, true);
-    print("r12", r.r12, false), print("r13", r.r13, false), print("r14", r.r14, false), print("r15", r.r15, true);
-    print("rip", r.rip, false), print("flg", r.rflags, false), print("cr2", s.cr2, false), print("cr3", s.cr3, true);
+    print("r12", r.r12, false), print("r13", r.r13, false), print("r14", r.r14, false),
+        print("r15", r.r15, true);
+    print("rip", r.rip, false), print("flg", r.rflags, false), print("cr2", s.cr2, false),
+        print("cr3", s.cr3, true);
 }
 
 std::string describe_exit(const kvm_run& run, int error) {
     if (error == EFAULT) // how KVM reports a write that the host's protection forbids
-        return "host/guest translation fault: it wrote to memory that its image declares read-only, or touched memory "
+        return "host/guest translation fault: it wrote to memory that its image declares read-only, or "
+               "touched memory "
                "that is not there";
     if (error != 0)
         return std::string{"KVM_RUN: "} + std::strerror(error);
     char text[128];
     switch (run.exit_reason) {
-    case KVM_EXIT_SHUTDOWN:
-        return "triple fault: an exception, and no handler for it";
-    case KVM_EXIT_HLT:
-        return "it executed HLT, and there are no interrupts to wake it";
+    case KVM_EXIT_SHUTDOWN: return "triple fault: an exception, and no handler for it";
+    case KVM_EXIT_HLT: return "it executed HLT, and there are no interrupts to wake it";
     case KVM_EXIT_MMIO:
-        std::snprintf(text, sizeof text, "host/guest translation fault: it %s address 0x%llx, which is %s", run.mmio.is_write ? "wrote to" : "read from",
+        std::snprintf(text, sizeof text, "host/guest translation fault: it %s address 0x%llx, which is %s",
+                      run.mmio.is_write ? "wrote to" : "read from",
                       static_cast<unsigned long long>(run.mmio.phys_addr),
                       run.mmio.is_write ? "read-only, or no memory" : "no memory");
         return text;
     case KVM_EXIT_INTERNAL_ERROR:
-        std::snprintf(text, sizeof text, "KVM cannot emulate its instruction (internal error %u); SSE at ring 0, perhaps?",
+        std::snprintf(text, sizeof text,
+                      "KVM cannot emulate its instruction (internal error %u); SSE at ring 0, perhaps?",
                       run.internal.suberror);
         return text;
     case KVM_EXIT_FAIL_ENTRY:
@@ -90,9 +115,7 @@ std::string describe_exit(const kvm_run& run, int error) {
         std::snprintf(text, sizeof text, "an %s of %u octets at port 0x%x is no hypercall",
                       run.io.direction == KVM_EXIT_IO_OUT ? "OUT" : "IN", run.io.size, run.io.port);
         return text;
-    default:
-        std::snprintf(text, sizeof text, "KVM exit %u is unknown here", run.exit_reason);
-        return text;
+    default: std::snprintf(text, sizeof text, "KVM exit %u is unknown here", run.exit_reason); return text;
     }
 }
 

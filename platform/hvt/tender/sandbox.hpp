@@ -4,8 +4,8 @@
 
 namespace mirage::tender {
 
-/// From here on all threads of this process can make the system calls that serving the guest needs; any other kills it.
-/// Needs hosted::drop_privileges(), which is to come before the first thread starts.
+/// From here on all threads of this process can make the system calls that serving the guest needs; any other
+/// kills it. Needs hosted::drop_privileges(), which is to come before the first thread starts.
 outcome<> enter_sandbox();
 
 } // namespace mirage::tender

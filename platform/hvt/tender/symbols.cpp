@@ -43,7 +43,8 @@ symbol_table::symbol_table(std::span<const std::byte> file) {
         const auto table = at<Elf64_Shdr>(file, header->e_shoff + i * sizeof(Elf64_Shdr));
         if (!table || table->sh_type != SHT_SYMTAB)
             continue;
-        const auto names = at<Elf64_Shdr>(file, header->e_shoff + std::uint64_t{table->sh_link} * sizeof(Elf64_Shdr));
+        const auto names =
+            at<Elf64_Shdr>(file, header->e_shoff + std::uint64_t{table->sh_link} * sizeof(Elf64_Shdr));
         if (!names || names->sh_offset > file.size() || file.size() - names->sh_offset < names->sh_size)
             return;
         for (std::uint64_t s = 0; s + sizeof(Elf64_Sym) <= table->sh_size; s += sizeof(Elf64_Sym)) {
@@ -52,9 +53,10 @@ symbol_table::symbol_table(std::span<const std::byte> file) {
                 break;
             if (ELF64_ST_TYPE(entry->st_info) != STT_FUNC || entry->st_name >= names->sh_size)
                 continue;
-            const auto* const text = reinterpret_cast<const char*>(file.data() + names->sh_offset + entry->st_name);
-            functions_.push_back(
-                {entry->st_value, entry->st_size, std::string{text, ::strnlen(text, names->sh_size - entry->st_name)}});
+            const auto* const text =
+                reinterpret_cast<const char*>(file.data() + names->sh_offset + entry->st_name);
+            functions_.push_back({entry->st_value, entry->st_size,
+                                  std::string{text, ::strnlen(text, names->sh_size - entry->st_name)}});
         }
     }
     std::ranges::sort(functions_, {}, &symbol::address);

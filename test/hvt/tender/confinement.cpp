@@ -19,7 +19,8 @@ namespace {
 
 constexpr int could_not_confine = 99;
 
-/// The wait status of a process that confines itself to `list` and exit_group, and then returns what `act` does.
+/// The wait status of a process that confines itself to `list` and exit_group, and then returns what `act`
+/// does.
 template <class Act>
 int confined(std::span<const allowed_call> list, on_violation off_the_list, Act act) {
     const pid_t child = ::fork();
@@ -36,8 +37,12 @@ int confined(std::span<const allowed_call> list, on_violation off_the_list, Act 
     return status;
 }
 
-bool ended_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
-bool was_killed(int status) { return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS; }
+bool ended_with(int status, int code) {
+    return WIFEXITED(status) && WEXITSTATUS(status) == code;
+}
+bool was_killed(int status) {
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
 
 int try_call(long number, long a = 0, long b = 0, long c = 0) {
     return ::syscall(number, a, b, c) >= 0 ? 0 : errno;
@@ -50,7 +55,8 @@ TEST_CASE("a call on the list works, and one off the list kills or fails") {
     for (const long number : {SYS_getppid, SYS_getpid})
         CHECK(ended_with(confined(list, on_violation::kill, [=] { return try_call(number); }), 0));
     constexpr long x32 = 0x40000000; // the same numbers for another ABI
-    for (const long number : std::initializer_list<long>{SYS_getuid, SYS_read, SYS_execve, SYS_socket, 0x7fffffff, x32 | SYS_getpid}) {
+    for (const long number : std::initializer_list<long>{SYS_getuid, SYS_read, SYS_execve, SYS_socket,
+                                                         0x7fffffff, x32 | SYS_getpid}) {
         CAPTURE(number);
         CHECK(was_killed(confined(list, on_violation::kill, [=] { return try_call(number); })));
         CHECK(ended_with(confined(list, on_violation::fail, [=] { return try_call(number); }), EPERM));
@@ -65,7 +71,8 @@ TEST_CASE("lists of every size are found in, and nothing beside them") {
         CHECK(ended_with(confined(list, on_violation::fail,
                                   [&] {
                                       for (unsigned n = 995; n < 1000 + 7 * size + 10; ++n) {
-                                          const bool listed = n >= 1000 && (n - 1000) % 7 == 0 && n < 1000 + 7 * size;
+                                          const bool listed =
+                                              n >= 1000 && (n - 1000) % 7 == 0 && n < 1000 + 7 * size;
                                           if (try_call(n) != (listed ? ENOSYS : EPERM))
                                               return 1;
                                       }
@@ -87,7 +94,8 @@ TEST_CASE("conditions on an argument") {
     CHECK(ended_with(fcntl_of(F_DUPFD), EPERM));
     const auto mmap_with = [&](int protection) {
         return confined(list, on_violation::fail, [=] {
-            return ::mmap(nullptr, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno : 0;
+            return ::mmap(nullptr, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno
+                                                                                                       : 0;
         });
     };
     CHECK(ended_with(mmap_with(PROT_READ | PROT_WRITE), 0));
@@ -102,8 +110,8 @@ TEST_CASE("descriptors that nobody asked for are closed") {
         const int kept[] = {open[2], open[0]};
         close_other_descriptors(kept);
         const auto is_open = [](int fd) { return ::fcntl(fd, F_GETFD) >= 0; };
-        ::_exit(is_open(0) && is_open(1) && is_open(2) && is_open(open[0]) && !is_open(open[1]) && is_open(open[2])
-                        && !is_open(open[3])
+        ::_exit(is_open(0) && is_open(1) && is_open(2) && is_open(open[0]) && !is_open(open[1])
+                        && is_open(open[2]) && !is_open(open[3])
                     ? 0
                     : 1);
     }

@@ -23,11 +23,13 @@ enum class on_violation : bool { fail, kill };
 /// Closes every descriptor from 3 on but those in `kept`: what a parent forgot is not ours to hold.
 void close_other_descriptors(std::span<const int> kept);
 
-/// Gives up all capabilities and the way back to them (no_new_privs, bounding set). Of the calling thread and of those that
-/// it starts later: call it before there are others.
+/// Gives up all capabilities and the way back to them (no_new_privs, bounding set). Of the calling thread and
+/// of those that it starts later: call it before there are others.
 std::expected<void, std::string> drop_privileges();
 
-/// From here on all threads of this process can make the calls of the list, and no other. Needs drop_privileges().
-std::expected<void, std::string> restrict_calls(std::span<const allowed_call> list, on_violation off_the_list);
+/// From here on all threads of this process can make the calls of the list, and no other. Needs
+/// drop_privileges().
+std::expected<void, std::string> restrict_calls(std::span<const allowed_call> list,
+                                                on_violation off_the_list);
 
 } // namespace mirage::hosted

@@ -13,12 +13,12 @@ namespace mirage::hosted {
 /// A TAP interface of this machine: one Ethernet frame per read and write, non-blocking.
 struct tap {
     unique_fd descriptor{};
-    std::size_t mtu = 1500;    ///< octets
-    bool up = true;            ///< false: nothing goes through before somebody sets it up
+    std::size_t mtu = 1500; ///< octets
+    bool up = true;         ///< false: nothing goes through before somebody sets it up
 };
 
-/// Opens the existing interface `device`; with `offloads` each frame has a virtio_net_hdr in front and may be a
-/// large TCP segment. The error is a sentence for a person, with what to do.
+/// Opens the existing interface `device`; with `offloads` each frame has a virtio_net_hdr in front and may be
+/// a large TCP segment. The error is a sentence for a person, with what to do.
 std::expected<tap, std::string> open_tap(const std::string& device, bool offloads);
 
 /// Fills in what is not known about a descriptor that another program has opened (`--net:NAME=@3`).

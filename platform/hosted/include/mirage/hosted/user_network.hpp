@@ -19,8 +19,8 @@ struct port_forward {
     std::uint16_t guest_port = 0;
 };
 
-/// A network of the guest's own, behind this process: 10.0.2.0/24, router 10.0.2.2, DNS 10.0.2.3, DHCP. Needs no
-/// privilege. What leaves it leaves as ordinary sockets of this user.
+/// A network of the guest's own, behind this process: 10.0.2.0/24, router 10.0.2.2, DNS 10.0.2.3, DHCP. Needs
+/// no privilege. What leaves it leaves as ordinary sockets of this user.
 struct user_network {
     std::vector<port_forward> forwards{};
 
@@ -29,9 +29,9 @@ struct user_network {
     /// Reads `user[,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]...`. The error is a sentence for a person.
     static std::expected<user_network, std::string> parse(std::string_view text);
 
-    /// Starts a process that is the network, and gives the descriptor of the guest's cable: one Ethernet frame per
-    /// read and write, non-blocking. The process ends when the descriptor is closed, or its parent ends. The error
-    /// (a port that is taken, say) is a sentence for a person.
+    /// Starts a process that is the network, and gives the descriptor of the guest's cable: one Ethernet
+    /// frame per read and write, non-blocking. The process ends when the descriptor is closed, or its parent
+    /// ends. The error (a port that is taken, say) is a sentence for a person.
     std::expected<unique_fd, std::string> start() const;
 };
 
