@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Makes docs/conformance.md: which part of which RFC is cited by which file of the library, and by which test.
+
+Reads citations of the form "RFC 9293 section 3.10.7.4" ("sections 2.2 and 2.3", "section 5.2, 5.3") in include/ and
+test/. Prints the document; --write puts it in its place; --check fails when what is there is out of date."""
+import argparse
+import collections
+import difflib
+import pathlib
+import re
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+DOCUMENT = TOP / "docs/conformance.md"
+TITLES = {
+    768: "User Datagram Protocol", 791: "Internet Protocol", 792: "Internet Control Message Protocol",
+    815: "IP Datagram Reassembly Algorithms", 826: "Ethernet Address Resolution Protocol", 850: "USENET Messages (dates)",
+    862: "Echo Protocol", 863: "Discard Protocol", 864: "Character Generator Protocol", 894: "IP over Ethernet",
+    919: "Broadcasting Internet Datagrams", 950: "Internet Standard Subnetting Procedure",
+    1042: "IP over IEEE 802 Networks", 1071: "Computing the Internet Checksum", 1112: "Host Extensions for IP Multicasting",
+    1122: "Requirements for Internet Hosts", 1141: "Incremental Updating of the Internet Checksum",
+    1191: "Path MTU Discovery", 1340: "Assigned Numbers", 1542: "Clarifications and Extensions for BOOTP",
+    1624: "Computation of the Internet Checksum via Incremental Update", 1812: "Requirements for IP Version 4 Routers",
+    1858: "Security Considerations for IP Fragment Filtering", 2018: "TCP Selective Acknowledgment Options",
+    2083: "PNG Specification", 2131: "Dynamic Host Configuration Protocol", 2132: "DHCP Options and BOOTP Vendor Extensions",
+    2474: "Differentiated Services Field", 2525: "Known TCP Implementation Problems",
+    3021: "31-Bit Prefixes on Point-to-Point Links", 3042: "Limited Transmit", 3128: "Protection Against a Tiny Fragment Attack",
+    3168: "Explicit Congestion Notification", 3396: "Encoding Long Options in DHCPv4",
+    3465: "Appropriate Byte Counting", 3927: "IPv4 Link-Local Addresses", 3986: "Uniform Resource Identifier",
+    4361: "Node-specific Client Identifiers for DHCPv4", 4963: "IPv4 Reassembly Errors at High Data Rates",
+    4987: "TCP SYN Flooding Attacks and Common Mitigations", 5227: "IPv4 Address Conflict Detection",
+    5237: "Allocation of the Protocol Field", 5681: "TCP Congestion Control", 5722: "Handling of Overlapping IPv6 Fragments",
+    5771: "IPv4 Multicast Address Assignments", 5789: "PATCH Method for HTTP", 5927: "ICMP Attacks against TCP",
+    5961: "Improving TCP's Robustness to Blind In-Window Attacks", 6056: "Transport-Protocol Port Randomization",
+    6093: "TCP Urgent Mechanism", 6191: "Reducing the TIME-WAIT State Using TCP Timestamps",
+    6298: "Computing TCP's Retransmission Timer", 6335: "Service Name and Port Number Procedures",
+    6528: "Defending against Sequence Number Attacks", 6582: "The NewReno Modification", 6585: "Additional HTTP Status Codes",
+    6633: "Deprecation of ICMP Source Quench", 6691: "TCP Options and Maximum Segment Size",
+    6864: "Updated Specification of the IPv4 ID Field", 6890: "Special-Purpose IP Address Registries",
+    6928: "Increasing TCP's Initial Window", 6937: "Proportional Rate Reduction", 7323: "TCP Extensions for High Performance",
+    7661: "Updating TCP to Support Rate-Limited Traffic", 8200: "Internet Protocol, Version 6",
+    8415: "DHCP for IPv6", 8439: "ChaCha20 and Poly1305", 9110: "HTTP Semantics", 9112: "HTTP/1.1",
+    9293: "Transmission Control Protocol", 9542: "IANA Considerations for IEEE 802 Parameters",
+}
+NUMBER = r"\d+(?:\.\d+)*"
+CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"
+                      rf"((?:(?:, (?:and )?| and | to |, section )(?:\d+(?:\.\d+)+|(?<=and )\d+(?=[\s]*[:.,;)\"])))*))?")
+FOOT = """
+Sections without a test of their own are marked -. A file is listed where it cites a section; that a test cites one
+says that it checks a rule of it, not that it checks every rule.
+
+## Not implemented
+
+| what | where it would go |
+|---|---|
+| Selective acknowledgment (RFC 2018, RFC 6675): the options are parsed and never offered | `net/tcp/` |
+| RACK-TLP (RFC 8985), CUBIC (RFC 9438) | `net/tcp/`, a policy beside `congestion/reno.hpp` |
+| SYN cookies (RFC 4987 section 3.6): the oldest half-open connection gives way when there are too many (section 3.3) | `net/tcp/listener.hpp` |
+| Explicit congestion notification (RFC 3168) | `net/tcp/` |
+| Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
+| IPv6 (RFC 8200) and what belongs to it | `net/` |
+| IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |
+| Link-local addresses (RFC 3927) | `net/` |
+"""
+
+
+def files(*folders):
+    for folder in folders:
+        for path in sorted((TOP / folder).rglob("*")):
+            if path.suffix in (".hpp", ".h", ".cpp", ".py", ".S") and "corpus" not in path.parts and path.is_file():
+                yield path
+
+
+def citations(text):
+    """(RFC, section) of everything that is cited; section "" when the RFC is cited as a whole."""
+    text = re.sub(r"\s*\n\s*(?://[/<!]*|\*|#)?\s*", " ", text)
+    for rfc, _, first, rest in CITATION.findall(text):
+        sections = [first] + re.findall(NUMBER, rest) if first else [""]
+        for section in sections:
+            yield int(rfc), section
+
+
+def collect():
+    found = collections.defaultdict(lambda: (set(), set()))
+    for which, folder in enumerate(["include", "test"]):
+        for path in files(folder):
+            for citation in citations(path.read_text(errors="replace")):
+                found[citation][which].add(path.relative_to(TOP / folder).as_posix())
+    return found
+
+
+def order(section):
+    return [int(n) for n in section.split(".")] if section else []
+
+
+def cell(names, folder):
+    strip = "mirage/" if folder == "include" else ""
+    return ", ".join(f"[{n.removeprefix(strip)}](../{folder}/{n})" for n in sorted(names)) or "-"
+
+
+def document():
+    found = collect()
+    rfcs = sorted({rfc for rfc, _ in found})
+    of_code = [s for s, (code, _) in found.items() if code]
+    tested = [s for s in of_code if found[s][1]]
+    lines = ["<!-- SPDX-License-Identifier: MIT -->", "<!-- Made by tools/conformance.py --write; do not edit. -->",
+             "# Conformance: which RFC is where", "",
+             f"{len(of_code)} parts of {len(rfcs)} RFCs are cited in the library; tests cite {len(tested)} of them by the "
+             "same section.", "", FOOT.strip(), ""]
+    for rfc in rfcs:
+        lines += [f"## RFC {rfc}" + (f": {TITLES[rfc]}" if rfc in TITLES else ""), "",
+                  "| section | library | tests |", "|---|---|---|"]
+        for section in sorted((s for r, s in found if r == rfc), key=order):
+            code, tests = found[rfc, section]
+            lines.append(f"| {section or 'as a whole'} | {cell(code, 'include')} | {cell(tests, 'test')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def self_test():
+    text = ("/// RFC 9293 section 3.10.7.4, RFC 768\n// (RFC 6298 sections 5.2, 5.3), RFC 9110\n// section 8.8.3.2, 13.1.1 and 7: "
+            "RFC 9293 section 3.4.2, 2 MSL; RFC 1122 sections 3.2.1.3 and 3.3.6")
+    wanted = [(9293, "3.10.7.4"), (768, ""), (6298, "5.2"), (6298, "5.3"), (9110, "8.8.3.2"), (9110, "13.1.1"),
+              (9110, "7"), (9293, "3.4.2"), (1122, "3.2.1.3"), (1122, "3.3.6")]
+    found = list(citations(text))
+    return [] if found == wanted else [f"read {found}", f"not  {wanted}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if wrong := self_test():
+        sys.exit("conformance.py reads citations wrongly:\n" + "\n".join(wrong))
+    text = document()
+    if options.write:
+        DOCUMENT.write_text(text)
+    elif options.check:
+        there = DOCUMENT.read_text() if DOCUMENT.exists() else ""
+        changes = list(difflib.unified_diff(there.splitlines(), text.splitlines(), "docs/conformance.md", "what it should be",
+                                            lineterm="", n=0))
+        if changes:
+            print("\n".join(changes[:40]))
+            sys.exit("docs/conformance.md is out of date: run python3 tools/conformance.py --write and commit it")
+        print("docs/conformance.md is current")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
