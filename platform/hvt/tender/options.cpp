@@ -13,9 +13,9 @@ Runs a Solo5 hvt unikernel (ABI version 2) under KVM: those of Mirage/C++ and of
   --net:NAME=IFACE             network device NAME is the existing TAP interface IFACE
   --net:NAME=@FD               ... or the open descriptor FD, one Ethernet frame per read and write
   --net:NAME=user[,hostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT]...
-                               ... or a user network: no root, no TAP. The guest is 10.0.2.15 (DHCP serves it),
-                               the router 10.0.2.2, DNS 10.0.2.3; hostfwd leads a port of this machine to the guest,
-                               as in --net:service=user,hostfwd=tcp:127.0.0.1:8080-:80
+                               ... or a user network: no root, no TAP. The guest is 10.0.2.15 (by DHCP),
+                               the router 10.0.2.2, DNS 10.0.2.3; hostfwd leads a port of this machine to
+                               the guest's: --net:service=user,hostfwd=tcp:127.0.0.1:8080-:80
   --net-mac:NAME=MAC           Ethernet address of NAME (default: random)
   --pcap:NAME=FILE             write every frame of NAME to FILE, for Wireshark
   --block:NAME=PATH            block device NAME is the file or disk PATH
