@@ -410,6 +410,22 @@ TEST_CASE("streamed responses") {
     }
 }
 
+TEST_CASE("who answers while he reads keeps neither answer nor memory while he waits") {
+    const auto check = [](auto tag) {
+        rig<typename decltype(tag)::type> r{{}, 4};
+        r.start();
+        r.say("PUT /mirror HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+        for (int i = 0; i < 100; ++i) {
+            r.say("0123456789");
+            CHECK(r.wire.output().find("0123456789") != std::string_view::npos);
+            CHECK(r.pages.available() >= 2); // at most the pages of the head and of the next read
+        }
+        CHECK(r.heard().at(0).body.size() == 1000);
+    };
+    check(std::type_identity<zero_copy_memory_stream>{});
+    check(std::type_identity<memory_stream>{});
+}
+
 TEST_CASE("a peer that pipelines without end lets others run") {
     rig<> r;
     for (int i = 0; i < 1000; ++i)

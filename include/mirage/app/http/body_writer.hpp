@@ -55,6 +55,7 @@ public:
         }
         phase_ = phase::streaming;
         drop_content();
+        connection_.streaming = true;
     }
 
     /// Whether written content goes anywhere: not in the answer to HEAD.

@@ -49,6 +49,7 @@ public:
     output out;
     head_parser parser;
     body_state body;
+    bool streaming = false; ///< the response's head is written and its content follows: `out` may be sent any time
 
     connection(shared_state& shared, Stream&& s) noexcept
         : home{shared}, stream{std::move(s)}, out{shared.pages}, parser{home.limits.head} {}
@@ -242,6 +243,15 @@ public:
                     body.wants_continue = false;
                     std::array<slice, 1> interim{slice::of_static(std::string_view{"HTTP/1.1 100 Continue\r\n\r\n"})};
                     const auto sent = co_await c.send(interim, 25);
+                    if (!sent) {
+                        body.error = sent.error();
+                        continue;
+                    }
+                }
+                if (c.streaming && !c.out.empty()) {
+                    // Whoever answers while he reads must not keep his answer, nor its memory, while he waits.
+                    const auto sent = co_await c.flush();
+                    c.out.release();
                     if (!sent) {
                         body.error = sent.error();
                         continue;

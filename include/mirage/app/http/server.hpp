@@ -143,6 +143,7 @@ public:
             const bool stay = !refusal && head.keep_alive && count < limits.requests;
             body_writer<connection<Stream>> answer{c, asked, {fields, shared_.date.wall(), stay}};
             c.body = {};
+            c.streaming = false;
             task<> rest;
             if (has_body) {
                 c.body.chunked = head.chunked;
