@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How long a guest takes from the tender's start to its own end, as a multiple of the least that KVM allows.
+"""How long it takes from the tender's start to its guest's end, as a multiple of the least that KVM allows.
 
-kvm-floor sets KVM up, runs a guest of one instruction, and ends. Turns alternate, so that a slow moment of the machine
-counts on both sides. Prints the median of each and the ratio of the medians; and the least of each and their ratio,
-which is what a machine with nothing else to do comes close to.
+kvm-floor sets KVM up with the same memory, runs a guest of one instruction, and ends. Turns alternate, so
+that a slow moment of the machine counts on both sides. Prints the median of each and the ratio of the medians; and the
+least of each and their ratio, which is what a machine with nothing else to do comes close to.
 
   bench/startup.py BUILD                      kvm-floor, and mirage-hvt with hello.hvt, of a build directory
   bench/startup.py BUILD --tender solo5-hvt   beside them another tender, with the same guest
@@ -32,18 +32,19 @@ def one(command, sink):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(description=__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("build", type=pathlib.Path, help="build directory")
-    options.add_argument("--guest", type=pathlib.Path, help="another guest than hello.hvt; one that ends by itself with 0")
-    options.add_argument("--tender", action="append", default=[], help="one more tender to run the guest under")
-    options.add_argument("--mem", type=int, default=512, help="guest memory in MiB (default: the tender's own, 512)")
+    options.add_argument("--guest", type=pathlib.Path, help="another than hello.hvt, that ends with 0")
+    options.add_argument("--tender", action="append", default=[], help="one more to run the guest under")
+    options.add_argument("--mem", type=int, default=512, help="MiB (default: the tender's, 512)")
     options.add_argument("--runs", type=int, default=100, help="of each (default 100)")
-    options.add_argument("--most", type=float, help="fail when mirage-hvt's ratio to kvm-floor is greater")
+    options.add_argument("--most", type=float, help="fail when mirage-hvt's ratio is greater")
     args = options.parse_args()
 
     tenders = args.build / "platform/hvt/tender"
     guest = args.guest or args.build / "examples/hello/hello.hvt"
-    commands = {"kvm-floor": [tenders / "kvm-floor"]}
+    commands = {"kvm-floor": [tenders / "kvm-floor", str(args.mem)]}
     for tender in [tenders / "mirage-hvt", *args.tender]:
         commands[pathlib.Path(tender).name] = [tender, f"--mem={args.mem}", guest]
 
@@ -70,7 +71,7 @@ def main():
         print(line)
         ratio[name] = statistics.median(elapsed[name]) / statistics.median(elapsed["kvm-floor"])
     if args.most is not None and ratio["mirage-hvt"] > args.most:
-        sys.exit(f"mirage-hvt takes {ratio['mirage-hvt']:.2f} times kvm-floor; at most {args.most} is asked for")
+        sys.exit(f"mirage-hvt takes {ratio['mirage-hvt']:.2f} times kvm-floor; asked for: {args.most} at most")
 
 
 if __name__ == "__main__":

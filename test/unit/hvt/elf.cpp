@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the loader accepts and what it refuses; numbers of sections are those of Solo5's hvt ABI, version 2.
+// What the loader accepts and what it refuses, by the rules of the hvt ABI, version 2.
 #include "elf.hpp"
 #include "elf_file.hpp"
 #include <doctest/doctest.h>
@@ -55,19 +55,35 @@ TEST_CASE("a good image, as it is") {
 
 TEST_CASE("what the contract leaves open is accepted") {
     elf_file file;
-    SUBCASE("any OSABI") { file.header.e_ident[EI_OSABI] = 255; }
-    SUBCASE("p_paddr") { file.table[elf_file::text].p_paddr = 0x1234; }
-    SUBCASE("any section headers") { file.header.e_shoff = ~0ull, file.header.e_shnum = 65535; }
-    SUBCASE("an image of data only") { file.table[elf_file::text].p_flags = PF_R; }
-    SUBCASE("a bss anywhere: it is not loaded") { file.table[elf_file::bss].p_vaddr = 0, file.table[elf_file::bss].p_memsz = ~0ull; }
-    SUBCASE("other program headers") { file.table[elf_file::bss].p_type = PT_TLS; }
-    SUBCASE("an interpreter that is nowhere") { file.table[elf_file::bss].p_type = PT_INTERP, file.table[elf_file::bss].p_offset = ~0ull; }
+    SUBCASE("any OSABI") {
+        file.header.e_ident[EI_OSABI] = 255;
+    }
+    SUBCASE("p_paddr") {
+        file.table[elf_file::text].p_paddr = 0x1234;
+    }
+    SUBCASE("any section headers") {
+        file.header.e_shoff = ~0ull, file.header.e_shnum = 65535;
+    }
+    SUBCASE("an image of data only") {
+        file.table[elf_file::text].p_flags = PF_R;
+    }
+    SUBCASE("a bss anywhere: it is not loaded") {
+        file.table[elf_file::bss].p_vaddr = 0, file.table[elf_file::bss].p_memsz = ~0ull;
+    }
+    SUBCASE("other program headers") {
+        file.table[elf_file::bss].p_type = PT_TLS;
+    }
+    SUBCASE("an interpreter that is nowhere") {
+        file.table[elf_file::bss].p_type = PT_INTERP, file.table[elf_file::bss].p_offset = ~0ull;
+    }
     SUBCASE("a short note of somebody else") {
         file.table[elf_file::bss].p_type = PT_NOTE;
         file.table[elf_file::bss].p_offset = 0;
         file.table[elf_file::bss].p_filesz = 12;
     }
-    SUBCASE("segments that touch") { file.table[elf_file::data].p_vaddr = 0x101000; }
+    SUBCASE("segments that touch") {
+        file.table[elf_file::data].p_vaddr = 0x101000;
+    }
     SUBCASE("unknown types: whether they can be attached is decided later") {
         file.mft.entry[1].type = static_cast<hvt::abi::device_type>(9);
     }
@@ -85,7 +101,7 @@ TEST_CASE("memory: the last segment ends where it does, or before") {
     CHECK_FALSE(image::parse(high.octets(), memory));
 }
 
-TEST_CASE("the header (section 1.1)") {
+TEST_CASE("the header") {
     static constexpr bend table[] = {
         {"magic", [](elf_file& f) { f.header.e_ident[0] = 0; }, "not an ELF file"},
         {"32 bits", [](elf_file& f) { f.header.e_ident[EI_CLASS] = ELFCLASS32; }, "64-bit little-endian"},
@@ -108,7 +124,7 @@ TEST_CASE("the header (section 1.1)") {
     refuses(table);
 }
 
-TEST_CASE("segments (section 1.2)") {
+TEST_CASE("segments") {
     static constexpr auto data = [](elf_file& f) -> Elf64_Phdr& { return f.table[elf_file::data]; };
     static constexpr bend table[] = {
         {"low", [](elf_file& f) { f.table[elf_file::text].p_vaddr = 0xff000; }, "below 1 MiB"},
@@ -116,14 +132,16 @@ TEST_CASE("segments (section 1.2)") {
         {"descending", [](elf_file& f) { std::swap(f.table[0], f.table[1]); }, "out of order"},
         {"overlap", [](elf_file& f) { data(f).p_vaddr = 0x100800; }, "overlaps"},
         {"overlap when rounded", [](elf_file& f) { data(f).p_align = 0x100000; }, "overlaps"},
-        {"W and X", [](elf_file& f) { data(f).p_flags = PF_R | PF_W | PF_X; }, "both writable and executable"},
+        {"W and X", [](elf_file& f) { data(f).p_flags = PF_R | PF_W | PF_X; },
+         "both writable and executable"},
         {"shrinks", [](elf_file& f) { data(f).p_memsz = elf_file::content - 1; }, "smaller in memory"},
         {"alignment 0", [](elf_file& f) { data(f).p_align = 0; }, "not a power of two"},
         {"alignment 12288", [](elf_file& f) { data(f).p_align = 12288; }, "not a power of two"},
         {"alignment 16", [](elf_file& f) { data(f).p_align = 16; }, "less than a page"},
         {"alignment of all", [](elf_file& f) { data(f).p_align = 1ull << 63; }, "segment at 0x180000"},
         {"end wraps", [](elf_file& f) { data(f).p_memsz = ~0ull; }, "beyond the address space"},
-        {"end wraps when rounded", [](elf_file& f) { data(f).p_memsz = ~0ull - 0x180000; }, "beyond the address space"},
+        {"end wraps when rounded", [](elf_file& f) { data(f).p_memsz = ~0ull - 0x180000; },
+         "beyond the address space"},
         {"address", [](elf_file& f) { data(f).p_vaddr = ~0ull - 4095; }, "beyond the address space"},
         {"offset", [](elf_file& f) { data(f).p_offset = ~0ull; }, "truncated"},
         {"offset and size wrap", [](elf_file& f) { data(f).p_offset = ~0ull - 100; }, "truncated"},
@@ -149,14 +167,15 @@ TEST_CASE("the advice about memory is right") {
     CHECK(image::parse(file.octets(), std::strtoull(got.error().c_str() + at + 6, nullptr, 10) * MiB));
 }
 
-TEST_CASE("notes (sections 1.3 and 1.4)") {
+TEST_CASE("notes") {
     static constexpr bend table[] = {
         {"no ABI1", [](elf_file& f) { f.table[elf_file::abi_note].p_type = PT_NULL; }, "no ABI1 note"},
         {"no MFT1", [](elf_file& f) { f.table[elf_file::mft_note].p_type = PT_NULL; }, "no manifest"},
         {"another's", [](elf_file& f) { f.abi.header.name[0] = 's'; }, "no ABI1 note"},
         {"name_size", [](elf_file& f) { f.abi.header.name_size = 7; }, "no ABI1 note"},
         {"another type", [](elf_file& f) { f.abi.header.type = 1; }, "no ABI1 note"},
-        {"tiny", [](elf_file& f) { f.table[elf_file::abi_note].p_filesz = 11; }, "a note of the file is damaged"},
+        {"tiny", [](elf_file& f) { f.table[elf_file::abi_note].p_filesz = 11; },
+         "a note of the file is damaged"},
         {"outside", [](elf_file& f) { f.table[elf_file::abi_note].p_offset = ~0ull; }, "truncated"},
         {"partly outside", [](elf_file& f) { f.table[elf_file::mft_note].p_filesz += 1; }, "truncated"},
         {"payload 0", [](elf_file& f) { f.abi.header.payload_size = 0; }, "damaged"},
@@ -164,7 +183,8 @@ TEST_CASE("notes (sections 1.3 and 1.4)") {
         {"payload of a u32's size", [](elf_file& f) { f.mft.header.payload_size = ~0u; }, "damaged"},
         {"ABI1 of 15 octets", [](elf_file& f) { f.abi.header.payload_size = 15; }, "ABI1 note is damaged"},
         {"manifest in its padding", [](elf_file& f) { f.mft.header.payload_size = 3; }, "damaged"},
-        {"manifest without entries", [](elf_file& f) { f.mft.header.payload_size = 11; }, "manifest (MFT1 note) is damaged"},
+        {"manifest without entries", [](elf_file& f) { f.mft.header.payload_size = 11; },
+         "manifest (MFT1 note) is damaged"},
         {"target 0", [](elf_file& f) { f.abi.target = 0; }, "built for the target ?"},
         {"spt", [](elf_file& f) { f.abi.target = 2; }, "built for the target spt"},
         {"xen", [](elf_file& f) { f.abi.target = 6; }, "built for the target xen"},
@@ -175,7 +195,7 @@ TEST_CASE("notes (sections 1.3 and 1.4)") {
     refuses(table);
 }
 
-TEST_CASE("the manifest (section 1.4)") {
+TEST_CASE("the manifest") {
     static constexpr bend table[] = {
         {"version", [](elf_file& f) { f.mft.head.version = 2; }, "version 2"},
         {"no entry", [](elf_file& f) { f.mft.head.entries = 0; }, "number of entries"},
@@ -183,10 +203,13 @@ TEST_CASE("the manifest (section 1.4)") {
         {"one more", [](elf_file& f) { f.mft.head.entries = 4; }, "number of entries"},
         {"65", [](elf_file& f) { f.mft.head.entries = 65; }, "number of entries"},
         {"all", [](elf_file& f) { f.mft.head.entries = ~0u; }, "number of entries"},
-        {"a count whose size wraps", [](elf_file& f) { f.mft.head.entries = 3u + (1u << 29); }, "number of entries"},
-        {"entry 0 is a device", [](elf_file& f) { f.mft.entry[0].type = hvt::abi::device_type::net; }, "reserved entry"},
+        {"a count whose size wraps", [](elf_file& f) { f.mft.head.entries = 3u + (1u << 29); },
+         "number of entries"},
+        {"entry 0 is a device", [](elf_file& f) { f.mft.entry[0].type = hvt::abi::device_type::net; },
+         "reserved entry"},
         {"entry 0 has a name", [](elf_file& f) { f.mft.entry[0].name[0] = 'a'; }, "reserved entry"},
-        {"a name does not end", [](elf_file& f) { std::memset(f.mft.entry[2].name, 'a', 68); }, "entry 2 of the manifest"},
+        {"a name does not end", [](elf_file& f) { std::memset(f.mft.entry[2].name, 'a', 68); },
+         "entry 2 of the manifest"},
         {"attached", [](elf_file& f) { f.mft.entry[1].attached = true; }, "entry 1 of the manifest"},
     };
     refuses(table);
@@ -207,7 +230,8 @@ TEST_CASE("every octet of the headers and notes, with every bit turned: an answe
     const auto whole = elf_file{}.octets();
     const std::size_t headers = sizeof(Elf64_Ehdr) + 5 * sizeof(Elf64_Phdr);
     std::size_t refused = 0;
-    for (std::size_t at = 0; at < whole.size(); at = at + 1 == headers ? headers + 2 * elf_file::content : at + 1)
+    for (std::size_t at = 0; at < whole.size();
+         at = at + 1 == headers ? headers + 2 * elf_file::content : at + 1)
         for (unsigned bit = 0; bit < 8; ++bit) {
             auto file = whole;
             file[at] ^= std::byte{static_cast<unsigned char>(1u << bit)};
@@ -216,8 +240,8 @@ TEST_CASE("every octet of the headers and notes, with every bit turned: an answe
             if (!got)
                 continue;
             for (const tender::segment& s : got->segments) {
-                const bool fits = s.file_offset + s.file_size <= file.size() && s.start >= IMAGE_BASE && s.end <= memory
-                                  && s.address + s.file_size <= s.end;
+                const bool fits = s.file_offset + s.file_size <= file.size() && s.start >= IMAGE_BASE
+                                  && s.end <= memory && s.address + s.file_size <= s.end;
                 CHECK_MESSAGE(fits, "octet ", at, ", bit ", bit);
             }
         }

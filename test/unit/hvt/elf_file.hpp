@@ -20,13 +20,26 @@ struct elf_file {
     std::vector<Elf64_Phdr> table{};
     mirage::hvt::abi::abi_note abi{};
     mirage::hvt::abi::manifest_note<3> mft{};
-    static constexpr std::size_t text = 0, data = 1, bss = 2, abi_note = 3, mft_note = 4; ///< indices of `table`
-    static constexpr std::size_t content = 4096;                                          ///< of text, and of data
+    static constexpr std::size_t text = 0, data = 1, bss = 2, abi_note = 3,
+                                 mft_note = 4;   ///< indices of `table`
+    static constexpr std::size_t content = 4096; ///< of text, and of data
 
     elf_file() {
-        table = {{.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x100000, .p_filesz = content, .p_memsz = content},
-                 {.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 0x180000, .p_filesz = content, .p_memsz = 0x2800},
-                 {.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 0x190000, .p_filesz = 0, .p_memsz = 0x1000},
+        table = {{.p_type = PT_LOAD,
+                  .p_flags = PF_R | PF_X,
+                  .p_vaddr = 0x100000,
+                  .p_filesz = content,
+                  .p_memsz = content},
+                 {.p_type = PT_LOAD,
+                  .p_flags = PF_R | PF_W,
+                  .p_vaddr = 0x180000,
+                  .p_filesz = content,
+                  .p_memsz = 0x2800},
+                 {.p_type = PT_LOAD,
+                  .p_flags = PF_R | PF_W,
+                  .p_vaddr = 0x190000,
+                  .p_filesz = 0,
+                  .p_memsz = 0x1000},
                  {.p_type = PT_NOTE, .p_flags = PF_R, .p_filesz = sizeof abi, .p_memsz = sizeof abi},
                  {.p_type = PT_NOTE, .p_flags = PF_R, .p_filesz = sizeof mft, .p_memsz = sizeof mft}};
         header.e_phnum = static_cast<Elf64_Half>(table.size());
