@@ -57,7 +57,7 @@ for name in names:
     path = root / name
     if not path.is_file() or "corpus" in path.parts or "__pycache__" in path.parts:
         continue
-    if path.suffix in (".cpp", ".hpp", ".h", ".S", ".ld", ".py", ".build") and "SPDX-License-Identifier: MIT" not in (
+    if path.suffix in (".cpp", ".hpp", ".h", ".S", ".ld", ".py", ".build", ".txt", ".md") and "SPDX-License-Identifier: MIT" not in (
             text_of(path)[:200]):
         wrong.append(f"{name}: no SPDX line")
     if found := place.search(text_of(path)):

@@ -74,7 +74,7 @@ finally:
     if process.poll() is None:
         process.kill()
 if how == "host":
-    check(process.returncode < 0, f"the fault ends the process by a signal: {process.returncode}")
+    check(process.returncode < 0 or "division by zero" in said, f"a signal or a sanitizer: {process.returncode}\n{said}")
 else:
     check(process.returncode == 255, f"the fault ends the guest with 255: {process.returncode}")
     check("divide error" in said and "visits" in said, f"the report names the fault and the function:\n{said}")
