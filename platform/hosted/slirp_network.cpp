@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <type_traits>
 #include <vector>
@@ -214,7 +215,19 @@ public:
                 return "cannot listen on " + text_of(f.host_address) + ":" + std::to_string(f.host_port)
                        + ": " + std::strerror(error) + what_to_do(error, f);
             }
+        lengthen_queues();
         return {};
+    }
+
+    /// libslirp lets one caller wait per port; a browser opens more connections at once than that.
+    static void lengthen_queues() {
+        constexpr int longest_queue = 512, all_of_ours = 1024;
+        for (int fd = 3; fd < all_of_ours; ++fd) {
+            int listening = 0;
+            socklen_t size = sizeof listening;
+            if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0)
+                (void)::listen(fd, longest_queue);
+        }
     }
 
     void run() {
@@ -228,7 +241,6 @@ public:
                 if (t.due >= 0)
                     wait = static_cast<std::uint32_t>(std::clamp<std::int64_t>(t.due - now, 0, wait));
             const int ready = ::poll(polled_.data(), polled_.size(), static_cast<int>(wait));
-            library_.poll(slirp_, ready < 0 ? 1 : 0, poll_result, this);
             if (ready > 0 && polled_[0].revents != 0) {
                 for (int burst = 0; burst < 64; ++burst) {
                     const auto n = ::read(cable_, frame.data(), frame.size());
@@ -240,6 +252,8 @@ public:
                                    static_cast<int>(n));
                 }
             }
+            // Behind the input: what that set free (a packet that waited for an ARP answer, say) leaves here.
+            library_.poll(slirp_, ready < 0 ? 1 : 0, poll_result, this);
             const std::int64_t later = now_ns(nullptr) / 1'000'000;
             for (auto t = timers_.begin(); t != timers_.end();) {
                 slirp_timer& timer = *t++; // its callback may remove it

@@ -5,6 +5,7 @@
 usage: network.py TENDER INTERPRETER user|tap"""
 import ctypes
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -101,6 +102,15 @@ def user_network():
                f"--net:service=user,hostfwd=tcp:127.0.0.1:{one}-:80,hostfwd=tcp::{two}-10.0.2.15:81") as guest:
         with socket.create_connection(("127.0.0.1", one)), socket.create_connection(("127.0.0.1", two)):
             failures.check(guest.process.poll() is None, "a guest that does not listen")
+        # A browser or a load generator does not wait for one connection to be taken before it opens the next.
+        pid = guest.process.pid
+        network = int(open(f"/proc/{pid}/task/{pid}/children").read())
+        os.kill(network, signal.SIGSTOP)
+        waiting = [socket.create_connection(("127.0.0.1", one), timeout=30) for _ in range(64)]
+        failures.check(len(waiting) == 64, "64 connections wait to be taken")
+        os.kill(network, signal.SIGCONT)
+        for connection in waiting:
+            connection.close()
 
 
 def ip(command):
