@@ -339,7 +339,7 @@ private:
 
     void on_time() noexcept {
         neighbours_.on_time(stack_.now(), arp_);
-        reassembly_.on_time(stack_.now(), [this](octets quote) {
+        reassembly_.on_time(stack_.now(), [&](octets quote) {
             if constexpr (Stack::has_icmp)
                 if (const auto view = wire::ipv4_view::parse_quote(quote))
                     stack_.icmp().reassembly_timed_out(*view);
