@@ -39,6 +39,7 @@ std::string why_not_attached(int error, const std::string& device) {
 }
 
 void read_properties(tap& link, const std::string& device) {
+    link.device = device;
     const unique_fd control{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     ifreq request = request_for(device);
     if (::ioctl(control.get(), SIOCGIFMTU, &request) == 0)

@@ -15,6 +15,7 @@ struct tap {
     unique_fd descriptor{};
     std::size_t mtu = 1500; ///< octets
     bool up = true;         ///< false: nothing goes through before somebody sets it up
+    std::string device{};   ///< the interface's name; empty: a descriptor without one
 };
 
 /// Opens the existing interface `device`; with `offloads` each frame has a virtio_net_hdr in front and may be
