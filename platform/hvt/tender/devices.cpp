@@ -145,8 +145,7 @@ outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& 
         return wrong("--net:" + name + "=" + value, link.error());
     if (!link->up)
         say("--net:" + name + "=" + value
-            + ": the interface is down; nothing comes or goes before `ip link set " + link->device
-            + " up`");
+            + ": the interface is down; nothing comes or goes before `ip link set " + link->device + " up`");
     const auto mac = mac_text.empty() ? hosted::random_mac() : hosted::parse_mac(mac_text);
     if (!mac)
         return wrong("--net-mac:" + name, mac.error());
