@@ -107,7 +107,7 @@ private:
         if (o.receive_buffer == 0)
             o.receive_buffer = share(4, 8 * 1024, 1024 * 1024);
         if (o.send_buffer == 0)
-            o.send_buffer = share(4, 16 * 1024, 1024 * 1024);
+            o.send_buffer = share(4, 16 * 1024, 256 * 1024); // the product of 1 Gbit/s and 2 ms
         if (o.max_connections == 0)
             o.max_connections = share(2048, 128, 16 * 1024);
         return o;
