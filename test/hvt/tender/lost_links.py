@@ -27,10 +27,12 @@ TUNSETIFF, TAP, TUN, NO_PI, VNET_HEADER = 0x400454CA, 2, 1, 0x1000, 0x4000
 
 
 def sleeper():
-    """Says that it is there, sleeps until something happens, and looks: then how long is a nap?"""
-    program = Program().call(PUTS, TEXT, 1).call(POLL, 2**62)
-    for _ in range(2):  # the end of a link may be reported once as something to read
-        program.call(NET_READ, 1, BUFFER, 2000, 0, at=READ).call(POLL, 1)
+    """Says that it is there, sleeps until there is nothing to read any more, and then: how long is a nap?"""
+    program = Program().call(PUTS, TEXT, 1)
+    again = program.here()
+    # A host says this and that on an interface of its own accord.
+    program.call(POLL, 2**62).call(NET_READ, 1, BUFFER, 2000, 0, at=READ)("n", READ + 24, AGAIN, again)
+    program.call(POLL, 1).call(POLL, 1)  # the end may be reported once as something to read
     program.call(WALLTIME, at=BEFORE).call(POLL, NAP).show(ARGUMENT + 8).call(WALLTIME, at=AFTER)
     return program.show(READ + 24, BEFORE, AFTER)
 
