@@ -68,7 +68,7 @@ public:
         const auto length = std::min(packet.data.size(), wire::icmpv4_header::max_quote - packet.network_header.size());
         const slice quote = slice::of_static(octets{packet.network_header.data(), packet.network_header.size() + length});
         ++statistics_.errors_sent;
-        send(packet.source, wire::icmpv4_header::unreachable(code), quote, true);
+        send(packet.source, wire::icmpv4_header::unreachable(code), quote);
     }
 
     /// Reports to the sender of a datagram whose pieces did not all come. RFC 1122 section 3.3.2
@@ -79,7 +79,7 @@ public:
         }
         ++statistics_.errors_sent;
         send(first_piece.source(), wire::icmpv4_header::exceeded(wire::exceeded_code::reassembly),
-             slice::of_static(wire::icmpv4_header::quote(first_piece.packet())), true);
+             slice::of_static(wire::icmpv4_header::quote(first_piece.packet())));
     }
 
 private:
@@ -91,15 +91,13 @@ private:
         send(packet.source, header, text);
     }
 
-    void send(ipv4_address to, const wire::icmpv4_header& header, const slice& payload,
-              bool transient = false) noexcept {
+    void send(ipv4_address to, const wire::icmpv4_header& header, const slice& payload) noexcept {
         header_room room;
         header.emit(room.transport(header.size), wire::sum(payload.view()));
         (void)stack_.ip().transmit(room, {.destination = to,
                                           .protocol = protocol,
                                           .transport_length = header.size,
-                                          .payload = std::span{&payload, 1},
-                                          .transient = transient});
+                                          .payload = std::span{&payload, 1}});
         stack_.device_touched();
     }
 };

@@ -36,25 +36,20 @@ struct ipv4 {
     class state;
 };
 
-/// A packet that waits for its neighbour's address.
+/// A packet that waits for its neighbour's address: all of it in one slice, from the IP header on.
 struct waiting_packet {
-    static constexpr std::size_t max_payload = 4; ///< slices; packets of more parts do not wait, they are lost
-
-    header_room room{};
-    std::size_t transport_length = 0;
-    std::array<slice, max_payload> payload{};
-    std::size_t payload_count = 0;
-    std::uint16_t checksum_offset = 0;
-    bool checksum_offload = false;
-    std::uint16_t gso_size = 0;
+    slice packet{};
+    std::uint16_t checksum_start = 0, checksum_offset = 0, gso_size = 0; ///< see transmit_frame
 };
 
 template <class Stack>
 class ipv4::state {
     Stack& stack_;
     routing routing_{};
+    /// Where datagrams are put together, and where packets wait for a neighbour: the two places that copy. RFC 1122
+    /// section 3.3.2 asks for datagrams of 576 octets.
+    buffer_pool datagrams_{8, 4096};
     neighbours<waiting_packet> neighbours_;
-    buffer_pool datagrams_{4, 4096}; ///< where fragments are put together: RFC 1122 section 3.3.2 asks for 576 octets
     reassembly<4> reassembly_{datagrams_};
     std::uint16_t identification_;
     ipv4_statistics statistics_{};
@@ -65,11 +60,13 @@ class ipv4::state {
 
         void transmit(const wire::arp_packet& packet, mac_address to) noexcept { self.send_arp(to, packet); }
         void resolved(waiting_packet&& w, mac_address to) noexcept {
-            (void)self.send_to(to, w.room, {.transport_length = w.transport_length,
-                                            .payload = std::span{w.payload}.first(w.payload_count),
-                                            .checksum_offset = w.checksum_offset,
-                                            .checksum_offload = w.checksum_offload,
-                                            .gso_size = w.gso_size});
+            std::array<std::byte, wire::ethernet_header::size> header;
+            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(header);
+            (void)self.count(self.stack_.device().transmit({.headers = header,
+                                                      .payload = std::span{&w.packet, 1},
+                                                      .checksum_start = w.checksum_start,
+                                                      .checksum_offset = w.checksum_offset,
+                                                      .gso_size = w.gso_size}));
             self.stack_.device_touched();
         }
         void failed(waiting_packet&&, ipv4_address) noexcept { ++self.statistics_.unresolved; }
@@ -171,7 +168,10 @@ private:
             frame.checksum_offset = packet.checksum_offset;
             frame.gso_size = packet.gso_size;
         }
-        const auto sent = stack_.device().transmit(frame);
+        return count(stack_.device().transmit(frame));
+    }
+
+    result<> count(result<> sent) noexcept {
         if (sent)
             ++statistics_.sent;
         return sent;
@@ -282,21 +282,27 @@ private:
     }
 
     /// Keeps a packet until its neighbour has answered. Success: it may still be lost, as on any link.
-    result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
-        if (packet.payload.size() > waiting_packet::max_payload || packet.transient) {
+    [[gnu::noinline, gnu::cold]] result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
+        page room_to_wait = datagrams_.take();
+        const octets headers = room.all(packet.transport_length).subspan(header_room::link);
+        std::size_t length = headers.size();
+        for (const slice& s : packet.payload)
+            length += s.size();
+        if (!room_to_wait || length > room_to_wait.room().size()) {
             ++statistics_.unresolved;
             neighbours_.solicit(hop, stack_.now(), arp_);
             set_alarm();
             return {};
         }
-        waiting_packet waiting{.room = room,
-                               .transport_length = packet.transport_length,
-                               .payload_count = packet.payload.size(),
-                               .checksum_offset = packet.checksum_offset,
-                               .checksum_offload = packet.checksum_offload,
-                               .gso_size = packet.gso_size};
-        for (std::size_t i = 0; i < packet.payload.size(); ++i)
-            waiting.payload[i] = packet.payload[i].share();
+        std::byte* at = std::ranges::copy(headers, room_to_wait.room().data()).out;
+        for (const slice& s : packet.payload)
+            at = std::ranges::copy(s.view(), at).out;
+        waiting_packet waiting{.packet = std::move(room_to_wait).freeze(0, length)};
+        if (packet.checksum_offload) {
+            waiting.checksum_start = header_room::transport_at;
+            waiting.checksum_offset = packet.checksum_offset;
+            waiting.gso_size = packet.gso_size;
+        }
         neighbours_.resolve(hop, std::move(waiting), stack_.now(), arp_);
         set_alarm();
         return {};

@@ -55,7 +55,6 @@ struct outgoing_packet {
     bool checksum_offload = false;         ///< the device completes the checksum
     std::uint16_t gso_size = 0;            ///< see transmit_frame
     bool do_not_fragment = false;
-    bool transient = false;                ///< `payload` may not be kept: lost if the neighbour is not known yet
     std::uint8_t ttl = 64;                 ///< RFC 9293 section 3.9.2.1: configurable, at least 64 by default
 };
 
