@@ -9,7 +9,7 @@
 using mirage::panic;
 
 extern "C" {
-/// What -fstack-protector-strong compares; the platform draws it at random before the first function that does.
+/// What -fstack-protector compares; the platform draws it at random before the first function that does.
 std::uintptr_t __stack_chk_guard = 0;
 [[noreturn]] void __stack_chk_fail() noexcept;
 [[noreturn]] void __cxa_pure_virtual() noexcept;
