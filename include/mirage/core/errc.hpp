@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/text_table.hpp"
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <string_view>
@@ -33,30 +35,23 @@ enum class errc : std::uint8_t {
 template <class T = void>
 using result = std::expected<T, errc>;
 
+namespace detail {
+// In the order of errc, whose first value is 1.
+inline constexpr auto errc_messages = std::to_array<std::string_view>({
+    "unknown error",
+    "would block", "truncated", "malformed", "bad checksum", "connection refused",
+    "connection reset by peer", "timed out", "end of stream", "cancelled", "closed",
+    "out of buffers", "too large", "already in use", "unreachable", "not found", "invalid argument",
+    "read-only", "input/output error", "not supported",
+});
+static_assert(errc_messages.size() == static_cast<std::size_t>(errc::unsupported) + 1);
+} // namespace detail
+
 /// A short lower-case English phrase, static storage.
 constexpr std::string_view message(errc e) noexcept {
-    switch (e) {
-    case errc::would_block: return "would block";
-    case errc::truncated: return "truncated";
-    case errc::malformed: return "malformed";
-    case errc::bad_checksum: return "bad checksum";
-    case errc::refused: return "connection refused";
-    case errc::reset: return "connection reset by peer";
-    case errc::timed_out: return "timed out";
-    case errc::eof: return "end of stream";
-    case errc::cancelled: return "cancelled";
-    case errc::closed: return "closed";
-    case errc::no_buffers: return "out of buffers";
-    case errc::too_large: return "too large";
-    case errc::in_use: return "already in use";
-    case errc::unreachable: return "unreachable";
-    case errc::not_found: return "not found";
-    case errc::invalid_argument: return "invalid argument";
-    case errc::read_only: return "read-only";
-    case errc::io: return "input/output error";
-    case errc::unsupported: return "not supported";
-    }
-    return "unknown error";
+    using table = text_table<detail::errc_messages>;
+    const auto number = static_cast<std::size_t>(e);
+    return table::at(number < table::size ? number : 0);
 }
 
 } // namespace mirage

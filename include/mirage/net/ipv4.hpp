@@ -39,6 +39,7 @@ struct ipv4 {
 /// A packet that waits for its neighbour's address: all of it in one slice, from the IP header on.
 struct waiting_packet {
     slice packet{};
+    std::uint16_t headers = 0; ///< octets of it that are network and transport header
     std::uint16_t checksum_start = 0, checksum_offset = 0, gso_size = 0; ///< see transmit_frame
 };
 
@@ -60,13 +61,16 @@ class ipv4::state {
 
         void transmit(const wire::arp_packet& packet, mac_address to) noexcept { self.send_arp(to, packet); }
         void resolved(waiting_packet&& w, mac_address to) noexcept {
-            std::array<std::byte, wire::ethernet_header::size> header;
-            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(header);
-            (void)self.count(self.stack_.device().transmit({.headers = header,
-                                                      .payload = std::span{&w.packet, 1},
-                                                      .checksum_start = w.checksum_start,
-                                                      .checksum_offset = w.checksum_offset,
-                                                      .gso_size = w.gso_size}));
+            header_room room;
+            const octets headers = w.packet.view().first(w.headers);
+            std::ranges::copy(headers, room.network_header().data());
+            w.packet.remove_prefix(w.headers);
+            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header());
+            (void)self.count(self.stack_.device().transmit({.headers = room.all(w.headers - header_room::network),
+                                                            .payload = std::span{&w.packet, 1},
+                                                            .checksum_start = w.checksum_start,
+                                                            .checksum_offset = w.checksum_offset,
+                                                            .gso_size = w.gso_size}));
             self.stack_.device_touched();
         }
         void failed(waiting_packet&&, ipv4_address) noexcept { ++self.statistics_.unresolved; }
@@ -297,7 +301,8 @@ private:
         std::byte* at = std::ranges::copy(headers, room_to_wait.room().data()).out;
         for (const slice& s : packet.payload)
             at = std::ranges::copy(s.view(), at).out;
-        waiting_packet waiting{.packet = std::move(room_to_wait).freeze(0, length)};
+        waiting_packet waiting{.packet = std::move(room_to_wait).freeze(0, length),
+                               .headers = static_cast<std::uint16_t>(headers.size())};
         if (packet.checksum_offload) {
             waiting.checksum_start = header_room::transport_at;
             waiting.checksum_offset = packet.checksum_offset;

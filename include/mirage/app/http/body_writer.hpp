@@ -45,13 +45,13 @@ public:
         } else if (length) {
             counted_ = true;
             left_ = *length;
-            head_with("Content-Length: ", decimal(*length, digits));
+            head_with("Content-Length", decimal(*length, digits));
         } else if (asked_->http_1_0()) {
             close();
             head_with({}, {});
         } else {
             chunked_ = true;
-            head_with("Transfer-Encoding: ", "chunked");
+            head_with("Transfer-Encoding", "chunked");
         }
         phase_ = phase::streaming;
         drop_content();
@@ -132,9 +132,7 @@ public:
 
 private:
     task<result<>> drain() {
-        auto sent = co_await connection_.flush();
-        if (sent && !connection_.has_room())
-            sent = co_await connection_.make_room();
+        const auto sent = co_await connection_.make_room(true);
         broken_ |= !sent;
         co_return sent;
     }

@@ -158,51 +158,51 @@ public:
                + std::chrono::seconds{static_cast<std::int64_t>(size / home.limits.least_rate)};
     }
 
-    /// Sends everything that waits to be sent.
-    task<result<>> flush() {
-        const auto size = out.size();
-        auto sent = co_await send(out.take(), size);
-        out.clear();
-        co_return sent;
-    }
-
-    task<result<>> send(std::span<slice> slices, std::size_t size) {
+    /// Sends everything that waits to be sent; or `instead`, before it.
+    task<result<>> flush(std::span<slice> instead = {}) {
+        const bool all = instead.empty();
+        std::size_t size = all ? out.size() : 0;
+        for (const slice& s : instead)
+            size += s.size();
+        const std::span<slice> slices = all ? out.take() : instead;
         const instant deadline = send_deadline(size);
+        result<> sent;
         if constexpr (zero_copy) {
-            auto sent = co_await expiring{home.loop, deadline, stream.async_send(slices)};
-            co_return sent;
+            sent = co_await expiring{home.loop, deadline, stream.async_send(slices)};
         } else {
             for (slice& s : slices) {
-                while (!s.empty()) {
+                while (sent && !s.empty()) {
                     const auto n = co_await expiring{home.loop, deadline, stream.async_write_some(s.view())};
-                    if (!n)
-                        co_return std::unexpected(n.error());
-                    s.remove_prefix(*n);
+                    if (n)
+                        s.remove_prefix(*n);
+                    else
+                        sent = std::unexpected(n.error());
                 }
-                s.reset();
             }
-            co_return result<>{};
         }
+        if (all)
+            out.clear();
+        co_return sent;
     }
 
     /// Whether a head and a small content can be put together now.
     bool has_room() noexcept { return out.free() >= least_free && out.reserve(head_room) != nullptr; }
 
-    /// Sends what waits and waits for memory, until has_room().
-    task<result<>> make_room() {
-        const instant deadline = home.loop.now() + home.limits.send_timeout;
-        while (!has_room()) {
+    /// Sends what waits, if it is in the way or `at_once`, and waits for memory, until has_room().
+    task<result<>> make_room(bool at_once) {
+        instant deadline = home.loop.now() + home.limits.send_timeout;
+        for (; at_once || !has_room(); at_once = false) {
             if (!out.empty()) {
                 const auto sent = co_await flush();
                 if (!sent)
                     co_return sent;
-                out.release();
-                continue;
+                deadline = home.loop.now() + home.limits.send_timeout;
+            } else if (!at_once) {
+                home.counters.starved.add();
+                if (home.loop.now() >= deadline)
+                    co_return std::unexpected(errc::no_buffers);
+                co_await home.loop.sleep_for(page_wait);
             }
-            home.counters.starved.add();
-            if (home.loop.now() >= deadline)
-                co_return std::unexpected(errc::no_buffers);
-            co_await home.loop.sleep_for(page_wait);
         }
         co_return result<>{};
     }
@@ -242,7 +242,7 @@ public:
                 if (body.wants_continue) {
                     body.wants_continue = false;
                     std::array<slice, 1> interim{slice::of_static(std::string_view{"HTTP/1.1 100 Continue\r\n\r\n"})};
-                    const auto sent = co_await c.send(interim, 25);
+                    const auto sent = co_await c.flush(interim);
                     if (!sent) {
                         body.error = sent.error();
                         continue;

@@ -93,7 +93,7 @@ public:
     void raw(http::status s, std::initializer_list<std::string_view> parts, slice content = {}) noexcept {
         status_ = s;
         touched_ = true;
-        head(parts);
+        head({parts.begin(), parts.size()});
         if (!asked_->is_head() && !content.empty()) {
             content_ = content.size();
             broken_ |= !out_.put(std::move(content));
@@ -105,7 +105,7 @@ public:
         status_ = s;
         if (overflow_)
             return;
-        head(parts);
+        head({parts.begin(), parts.size()});
         if (asked_->is_head()) {
             out_.drop_after(hole_);
             content_ = 0;
@@ -125,7 +125,7 @@ public:
         if (!allows_content(status_))
             head_with({}, {});
         else
-            head_with("Content-Length: ", length);
+            head_with("Content-Length", length);
         if (asked_->is_head() || !allows_content(status_)) {
             out_.drop_after(hole_);
             content_ = 0;
@@ -158,13 +158,14 @@ protected:
     }
 
     /// Status line, Server, Date, Connection, `parts`.
-    void head(std::initializer_list<std::string_view> parts) noexcept {
+    void head(std::span<const std::string_view> parts) noexcept {
         out_.seal(); // text of the content that is no slice yet stays where it is
-        const auto line = status_line(status_);
+        constexpr std::string_view version{"HTTP/1.1 "};
+        const auto line = code_and_reason(status_);
         const std::string_view connection = !context_.keep_alive ? "Connection: close\r\n"
                                             : asked_->http_1_0() ? "Connection: keep-alive\r\n"
                                                                  : "";
-        std::size_t size = line.size() + context_.fields.size() + connection.size();
+        std::size_t size = version.size() + line.size() + context_.fields.size() + connection.size();
         for (const auto part : parts)
             size += part.size();
         char* at = out_.reserve(size);
@@ -175,6 +176,7 @@ protected:
         const auto put = [&at](std::string_view text) {
             at = std::copy(text.begin(), text.end(), at);
         };
+        put(version);
         put(line);
         put(context_.fields);
         put(connection);
@@ -187,16 +189,26 @@ protected:
 
     /// The head of what a handler said, with one more field.
     void head_with(std::string_view name, std::string_view value) noexcept {
-        const auto end = [](std::string_view text) -> std::string_view { return text.empty() ? "" : "\r\n"; };
-        const auto colon = [](std::string_view text) -> std::string_view { return text.empty() ? "" : ": "; };
-        const bool content = allows_content(status_);
-        const auto& x = extra_;
-        head({content ? "Content-Type: " : "", content ? type_ : "",
-              content ? "\r\nX-Content-Type-Options: nosniff\r\n" : "",
-              x[0][0], colon(x[0][0]), x[0][1], end(x[0][0]),
-              x[1][0], colon(x[1][0]), x[1][1], end(x[1][0]),
-              x[2][0], colon(x[2][0]), x[2][1], end(x[2][0]),
-              name, value, end(name), "\r\n"});
+        std::array<std::string_view, 4 * (1 + 3 + 1) + 2> parts;
+        std::size_t count = 0;
+        const auto add = [&](std::string_view n, std::string_view v) {
+            if (n.empty())
+                return;
+            parts[count] = n;
+            parts[count + 1] = ": ";
+            parts[count + 2] = v;
+            parts[count + 3] = "\r\n";
+            count += 4;
+        };
+        if (allows_content(status_)) {
+            add("Content-Type", type_);
+            parts[count++] = "X-Content-Type-Options: nosniff\r\n";
+        }
+        for (const auto& [n, v] : extra_)
+            add(n, v);
+        add(name, value);
+        parts[count++] = "\r\n";
+        head(std::span{parts}.first(count));
     }
 };
 

@@ -129,9 +129,7 @@ public:
             const bool has_body = !refusal && asked.has_body();
             if ((has_body && !c.out.empty()) || !c.has_room()) {
                 // an interim response goes on its own: nothing may wait before it
-                auto room = has_body && !c.out.empty() ? co_await c.flush() : result<>{};
-                if (room && !c.has_room())
-                    room = co_await c.make_room();
+                const auto room = co_await c.make_room(has_body);
                 if (!room) {
                     lost = room.error();
                     break;
@@ -183,13 +181,19 @@ public:
                 break;
             }
             record(c, refusal && target.path.empty() ? nullptr : &asked, answer);
-            bool whole = !rest_of_body;
-            if (rest_of_body && answer.keep_alive()) {
+            // The request is over, and its memory free, before the last response waits for a slow peer.
+            if (!refusal)
+                c.drop_head();
+            c.drop_path();
+            if (rest_of_body || !answer.keep_alive()) {
                 const auto sent = co_await c.flush();
                 if (!sent) {
                     lost = sent.error();
                     break;
                 }
+            }
+            bool whole = !rest_of_body;
+            if (rest_of_body && answer.keep_alive()) {
                 for (const auto most = c.body.received + limits.drain; !whole && c.body.received <= most;) {
                     const auto piece = co_await asked.read();
                     whole = !piece && piece.error() == errc::eof;
@@ -197,9 +201,6 @@ public:
                         break;
                 }
             }
-            if (!refusal)
-                c.drop_head();
-            c.drop_path();
 
             // 5. And on.
             if (!answer.keep_alive() || !whole) {
@@ -208,11 +209,6 @@ public:
             }
             if (count % burst == 0)
                 co_await shared_.loop.yield(); // a peer that pipelines without end does not keep out the others
-        }
-        if (!lost && !left) {
-            const auto sent = co_await c.flush();
-            if (!sent)
-                lost = sent.error();
         }
         if (lost)
             co_return cut(c, *lost);

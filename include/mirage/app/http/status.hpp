@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/text_table.hpp"
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -41,47 +43,34 @@ enum class status : std::uint16_t {
     version_not_supported = 505,
 };
 
-/// "HTTP/1.1 200 OK": the status line without its end.
-constexpr std::string_view status_line(status s) noexcept {
-    switch (s) {
-    case status::continue_: return "HTTP/1.1 100 Continue";
-    case status::ok: return "HTTP/1.1 200 OK";
-    case status::created: return "HTTP/1.1 201 Created";
-    case status::accepted: return "HTTP/1.1 202 Accepted";
-    case status::no_content: return "HTTP/1.1 204 No Content";
-    case status::partial_content: return "HTTP/1.1 206 Partial Content";
-    case status::moved_permanently: return "HTTP/1.1 301 Moved Permanently";
-    case status::found: return "HTTP/1.1 302 Found";
-    case status::see_other: return "HTTP/1.1 303 See Other";
-    case status::not_modified: return "HTTP/1.1 304 Not Modified";
-    case status::temporary_redirect: return "HTTP/1.1 307 Temporary Redirect";
-    case status::permanent_redirect: return "HTTP/1.1 308 Permanent Redirect";
-    case status::bad_request: return "HTTP/1.1 400 Bad Request";
-    case status::forbidden: return "HTTP/1.1 403 Forbidden";
-    case status::not_found: return "HTTP/1.1 404 Not Found";
-    case status::method_not_allowed: return "HTTP/1.1 405 Method Not Allowed";
-    case status::request_timeout: return "HTTP/1.1 408 Request Timeout";
-    case status::conflict: return "HTTP/1.1 409 Conflict";
-    case status::length_required: return "HTTP/1.1 411 Length Required";
-    case status::precondition_failed: return "HTTP/1.1 412 Precondition Failed";
-    case status::content_too_large: return "HTTP/1.1 413 Content Too Large";
-    case status::uri_too_long: return "HTTP/1.1 414 URI Too Long";
-    case status::unsupported_media_type: return "HTTP/1.1 415 Unsupported Media Type";
-    case status::range_not_satisfiable: return "HTTP/1.1 416 Range Not Satisfiable";
-    case status::expectation_failed: return "HTTP/1.1 417 Expectation Failed";
-    case status::unprocessable_content: return "HTTP/1.1 422 Unprocessable Content";
-    case status::too_many_requests: return "HTTP/1.1 429 Too Many Requests";
-    case status::fields_too_large: return "HTTP/1.1 431 Request Header Fields Too Large";
-    case status::internal_error: return "HTTP/1.1 500 Internal Server Error";
-    case status::not_implemented: return "HTTP/1.1 501 Not Implemented";
-    case status::service_unavailable: return "HTTP/1.1 503 Service Unavailable";
-    case status::version_not_supported: return "HTTP/1.1 505 HTTP Version Not Supported";
-    }
-    return "HTTP/1.1 500 Internal Server Error";
-}
+namespace detail {
+inline constexpr auto reasons = std::to_array<std::string_view>({
+    "100 Continue", "200 OK", "201 Created", "202 Accepted", "204 No Content", "206 Partial Content",
+    "301 Moved Permanently", "302 Found", "303 See Other", "304 Not Modified", "307 Temporary Redirect",
+    "308 Permanent Redirect", "400 Bad Request", "403 Forbidden", "404 Not Found", "405 Method Not Allowed",
+    "408 Request Timeout", "409 Conflict", "411 Length Required", "412 Precondition Failed",
+    "413 Content Too Large", "414 URI Too Long", "415 Unsupported Media Type", "416 Range Not Satisfiable",
+    "417 Expectation Failed", "422 Unprocessable Content", "429 Too Many Requests",
+    "431 Request Header Fields Too Large", "500 Internal Server Error", "501 Not Implemented",
+    "503 Service Unavailable", "505 HTTP Version Not Supported",
+});
+/// The codes of `reasons`, read from them.
+inline constexpr auto codes = [] {
+    std::array<std::uint16_t, reasons.size()> numbers{};
+    for (std::size_t i = 0; i < reasons.size(); ++i)
+        for (const char digit : reasons[i].substr(0, 3))
+            numbers[i] = static_cast<std::uint16_t>(10 * numbers[i] + digit - '0');
+    return numbers;
+}();
+} // namespace detail
 
 /// "200 OK".
-constexpr std::string_view code_and_reason(status s) noexcept { return status_line(s).substr(9); }
+constexpr std::string_view code_and_reason(status s) noexcept {
+    for (std::size_t i = 0; i < detail::codes.size(); ++i)
+        if (detail::codes[i] == static_cast<std::uint16_t>(s))
+            return text_table<detail::reasons>::at(i);
+    return "500 Internal Server Error";
+}
 
 /// 1xx, 204 and 304 never have content (RFC 9110 section 6.4.1).
 constexpr bool allows_content(status s) noexcept {
