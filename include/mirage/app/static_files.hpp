@@ -107,6 +107,91 @@ inline void send_parts(response& answer, const representation& r, const range_se
 
 } // namespace detail
 
+namespace detail {
+
+/// Whether a line of the field `f`, in lower case `name`, lists the tag. Several lines are one list.
+inline bool lists_tag_of(const request& asked, field_name f, std::string_view name, std::string_view etag,
+                         bool weak) noexcept {
+    if (!asked.head().is_repeated(f))
+        return lists_tag(asked.field(f), etag, weak);
+    bool found = false;
+    asked.for_each_line(name, [&](std::string_view value) { return !(found = lists_tag(value, etag, weak)); });
+    return found;
+}
+
+/// What the field says when it is there once and is a date.
+inline std::optional<unix_seconds> date_of(const request& asked, field_name f, unix_seconds now) noexcept {
+    if (!asked.has(f) || asked.head().is_repeated(f))
+        return std::nullopt;
+    return parse_date(asked.field(f), now);
+}
+
+/// The answer to a conditional request or one for ranges; false: it is the whole representation after all.
+inline bool send_if(const request& asked, response& answer, const static_file& file,
+                    const representation& r) noexcept {
+    // 1 and 2: If-Match, or else If-Unmodified-Since
+    const bool dated = file.modified != 0;
+    bool failed = false;
+    if (asked.has(field_name::if_match)) {
+        failed = !lists_tag_of(asked, field_name::if_match, "if-match", r.etag, false);
+    } else if (dated) {
+        const auto date = date_of(asked, field_name::if_unmodified_since, answer.now());
+        failed = date && file.modified > *date;
+    }
+    if (failed) {
+        answer.fail(status::precondition_failed);
+        return true;
+    }
+    // 3 and 4: If-None-Match, or else If-Modified-Since
+    bool unchanged = false;
+    if (asked.has(field_name::if_none_match)) {
+        unchanged = lists_tag_of(asked, field_name::if_none_match, "if-none-match", r.etag, true);
+    } else if (dated) {
+        const auto date = date_of(asked, field_name::if_modified_since, answer.now());
+        unchanged = date && file.modified <= *date;
+    }
+    if (unchanged) {
+        answer.raw(status::not_modified, {r.common_fields(), "\r\n"});
+        return true;
+    }
+    // 5: Range, which is for GET alone, if If-Range lets it
+    if (!asked.has(field_name::range) || asked.head().is_repeated(field_name::range) || asked.method() != method::get)
+        return false;
+    if (asked.has(field_name::if_range)) {
+        const auto value = asked.field(field_name::if_range);
+        bool same = dated;
+        if (value.starts_with('"')) // the strong comparison: W/"x" never matches
+            same = !asked.head().is_repeated(field_name::if_range) && value == r.etag;
+        else if (dated)
+            same = date_of(asked, field_name::if_range, answer.now()) == file.modified;
+        if (!same)
+            return false;
+    }
+    const auto ranges = parse_range(asked.field(field_name::range), r.body.size());
+    if (ranges.kind == range_set::outcome::ignore)
+        return false;
+    line<64> where;
+    line<24> length;
+    if (ranges.kind == range_set::outcome::unsatisfiable) {
+        length << r.body.size();
+        answer.raw(status::range_not_satisfiable,
+                   {"Content-Range: bytes */", length.view(), "\r\n", r.common_fields(), "Content-Length: 0\r\n\r\n"});
+    } else if (ranges.count == 1) {
+        const auto& one = ranges.range[0];
+        put_range(where, one, r.body.size());
+        length << one.size;
+        answer.raw(status::partial_content,
+                   {r.type_fields(), r.common_fields(), "Content-Range: bytes ", where.view(), "\r\nContent-Length: ",
+                    length.view(), "\r\n\r\n"},
+                   slice::of_static(r.body.subspan(one.first, one.size)));
+    } else {
+        send_parts(answer, r, ranges);
+    }
+    return true;
+}
+
+} // namespace detail
+
 /// Answers GET or HEAD with a file: conditional requests in the order of RFC 9110 section 13.2.2, then ranges.
 inline void send_file(const request& asked, response& answer, const static_file& file) noexcept {
     if (!file.location.empty()) {
@@ -118,70 +203,8 @@ inline void send_file(const request& asked, response& answer, const static_file&
     constexpr unsigned conditions = bit(field_name::if_match) | bit(field_name::if_none_match)
                                     | bit(field_name::if_modified_since) | bit(field_name::if_unmodified_since)
                                     | bit(field_name::range);
-    if ((asked.head().seen & conditions) == 0) { // the usual case
+    if ((asked.head().seen & conditions) == 0 || !detail::send_if(asked, answer, file, r))
         answer.raw(status::ok, {r.fields}, slice::of_static(r.body));
-        return;
-    }
-    const auto any_line_lists = [&](field_name f, std::string_view name, bool weak) {
-        if (!asked.head().is_repeated(f))
-            return lists_tag(asked.field(f), r.etag, weak);
-        bool found = false;
-        asked.for_each_line(name, [&](std::string_view value) { return !(found = lists_tag(value, r.etag, weak)); });
-        return found;
-    };
-    const auto date_of = [&](field_name f) -> std::optional<unix_seconds> {
-        if (!asked.has(f) || asked.head().is_repeated(f) || file.modified == 0)
-            return std::nullopt;
-        return parse_date(asked.field(f), answer.now());
-    };
-    // 1 and 2: If-Match, or else If-Unmodified-Since
-    if (asked.has(field_name::if_match)) {
-        if (!any_line_lists(field_name::if_match, "if-match", false))
-            return answer.fail(status::precondition_failed);
-    } else if (const auto date = date_of(field_name::if_unmodified_since); date && file.modified > *date) {
-        return answer.fail(status::precondition_failed);
-    }
-    // 3 and 4: If-None-Match, or else If-Modified-Since
-    bool unchanged = false;
-    if (asked.has(field_name::if_none_match))
-        unchanged = any_line_lists(field_name::if_none_match, "if-none-match", true);
-    else if (const auto date = date_of(field_name::if_modified_since))
-        unchanged = file.modified <= *date;
-    if (unchanged)
-        return answer.raw(status::not_modified, {r.common_fields(), "\r\n"});
-    // 5: Range, which is for GET alone, if If-Range lets it
-    bool ranged = asked.has(field_name::range) && !asked.head().is_repeated(field_name::range)
-                  && asked.method() == method::get;
-    if (ranged && asked.has(field_name::if_range)) {
-        const auto value = asked.field(field_name::if_range);
-        if (asked.head().is_repeated(field_name::if_range))
-            ranged = false;
-        else if (value.starts_with('"'))
-            ranged = value == r.etag; // the strong comparison: W/"x" never matches
-        else
-            ranged = file.modified != 0 && parse_date(value, answer.now()) == file.modified;
-    }
-    const auto ranges = ranged ? parse_range(asked.field(field_name::range), r.body.size()) : range_set{};
-    if (ranges.kind == range_set::outcome::ignore) {
-        answer.raw(status::ok, {r.fields}, slice::of_static(r.body));
-    } else if (ranges.kind == range_set::outcome::unsatisfiable) {
-        line<24> size;
-        size << r.body.size();
-        answer.raw(status::range_not_satisfiable,
-                   {"Content-Range: bytes */", size.view(), "\r\n", r.common_fields(), "Content-Length: 0\r\n\r\n"});
-    } else if (ranges.count == 1) {
-        const auto& one = ranges.range[0];
-        line<64> where;
-        detail::put_range(where, one, r.body.size());
-        line<24> length;
-        length << one.size;
-        answer.raw(status::partial_content,
-                   {r.type_fields(), r.common_fields(), "Content-Range: bytes ", where.view(), "\r\nContent-Length: ",
-                    length.view(), "\r\n\r\n"},
-                   slice::of_static(r.body.subspan(one.first, one.size)));
-    } else {
-        detail::send_parts(answer, r, ranges);
-    }
 }
 
 /// The files of a site as a resource of a router.

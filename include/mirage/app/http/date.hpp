@@ -12,9 +12,12 @@ namespace mirage::http {
 using unix_seconds = std::int64_t;
 
 namespace detail {
-inline constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-inline constexpr std::array<std::string_view, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+// Three letters each.
+inline constexpr std::string_view months{"JanFebMarAprMayJunJulAugSepOctNovDec"};
+inline constexpr std::string_view days{"SunMonTueWedThuFriSat"};
+constexpr std::string_view three_letters(std::string_view names, unsigned index) noexcept {
+    return {names.data() + 3 * index, 3};
+}
 
 /// `value` in decimal with leading zeros, `width` digits.
 constexpr void put_number(char* at, unsigned value, unsigned width) noexcept {
@@ -67,15 +70,24 @@ constexpr std::optional<unix_seconds> seconds_of(unsigned year, std::string_view
                                                  std::string_view clock) noexcept {
     using namespace std::chrono;
     unsigned m = 0;
-    while (m < months.size() && months[m] != month)
+    while (m < 12 && three_letters(months, m) != month)
         ++m;
     const unsigned h = number(clock.substr(0, 2)), min = number(clock.substr(3, 2)), s = number(clock.substr(6, 2));
     const year_month_day date{std::chrono::year{static_cast<int>(year)}, std::chrono::month{m + 1},
                               std::chrono::day{day}};
-    if (m == months.size() || !date.ok() || h > 23 || min > 59 || s > 60)
+    if (m == 12 || !date.ok() || h > 23 || min > 59 || s > 60)
         return std::nullopt;
     return sys_days{date}.time_since_epoch().count() * std::int64_t{86400} + h * 3600 + min * 60 + s;
 }
+
+/// One of the three forms, and where its parts are.
+struct date_form {
+    std::string_view text{};
+    std::uint8_t day = 0, month = 0, year = 0, year_size = 0, clock = 0;
+};
+inline constexpr date_form fixdate{"xxx, ## xxx #### ##:##:## GMT", 5, 8, 12, 4, 17};
+inline constexpr date_form asctime{"xxx xxx _# ##:##:## ####", 8, 4, 20, 4, 11};
+inline constexpr date_form rfc_850{"##-xxx-## ##:##:## GMT", 0, 3, 7, 2, 10}; ///< behind the name of the day
 } // namespace detail
 
 /// Characters of an HTTP date.
@@ -87,9 +99,9 @@ constexpr std::array<char, date_size> format_date(unix_seconds t) noexcept {
     std::array<char, date_size> text{};
     char* const at = text.data();
     detail::put_text(at, "Sun, 06 Nov 1994 08:49:37 GMT");
-    detail::put_text(at, detail::days[c.weekday]);
+    detail::put_text(at, detail::three_letters(detail::days, c.weekday));
     detail::put_number(at + 5, c.day, 2);
-    detail::put_text(at + 8, detail::months[c.month - 1]);
+    detail::put_text(at + 8, detail::three_letters(detail::months, c.month - 1));
     detail::put_number(at + 12, c.year, 4);
     detail::put_number(at + 17, c.hour, 2);
     detail::put_number(at + 20, c.minute, 2);
@@ -100,23 +112,24 @@ constexpr std::array<char, date_size> format_date(unix_seconds t) noexcept {
 /// Reads an HTTP date in any of the three forms that a recipient has to accept (RFC 9110 section 5.6.7).
 /// `now` tells the century of the two-digit year: never more than 50 years ahead. Nothing: no HTTP date.
 constexpr std::optional<unix_seconds> parse_date(std::string_view text, unix_seconds now = 0) noexcept {
-    using detail::number;
-    if (detail::matches(text, "xxx, ## xxx #### ##:##:## GMT")) // IMF-fixdate
-        return detail::seconds_of(number(text.substr(12, 4)), text.substr(8, 3), number(text.substr(5, 2)),
-                                  text.substr(17, 8));
-    if (detail::matches(text, "xxx xxx _# ##:##:## ####")) // asctime
-        return detail::seconds_of(number(text.substr(20, 4)), text.substr(4, 3), number(text.substr(8, 2)),
-                                  text.substr(11, 8));
-    const auto comma = text.find(", "); // RFC 850
-    if (comma == std::string_view::npos || comma < 6 || comma > 9
-        || !detail::matches(text.substr(comma + 2), "##-xxx-## ##:##:## GMT"))
+    const auto comma = text.find(", ");
+    const bool rfc_850 = comma >= 6 && comma <= 9; // "Sunday, " to "Wednesday, "
+    if (rfc_850)
+        text.remove_prefix(comma + 2);
+    const detail::date_form& form = rfc_850                    ? detail::rfc_850
+                                    : text.size() == date_size ? detail::fixdate
+                                                               : detail::asctime;
+    if (!detail::matches(text, form.text))
         return std::nullopt;
-    text.remove_prefix(comma + 2);
-    const unsigned this_year = detail::calendar(now).year;
-    unsigned year = this_year / 100 * 100 + number(text.substr(7, 2));
-    if (year > this_year + 50)
-        year -= 100;
-    return detail::seconds_of(year, text.substr(3, 3), number(text.substr(0, 2)), text.substr(10, 8));
+    unsigned year = detail::number(text.substr(form.year, form.year_size));
+    if (rfc_850) {
+        const unsigned this_year = detail::calendar(now).year;
+        year += this_year / 100 * 100;
+        if (year > this_year + 50)
+            year -= 100;
+    }
+    return detail::seconds_of(year, text.substr(form.month, 3), detail::number(text.substr(form.day, 2)),
+                              text.substr(form.clock, 8));
 }
 
 } // namespace mirage::http

@@ -5,6 +5,7 @@
 #include "mirage/app/http/status.hpp"
 #include "mirage/app/http/syntax.hpp"
 #include "mirage/core/octets.hpp"
+#include "mirage/core/text_table.hpp"
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -61,6 +62,15 @@ struct request_head {
         return (repeated >> static_cast<unsigned>(f) & 1) != 0;
     }
 };
+
+namespace detail {
+/// The names that mean something to head_parser, in the order of their lengths.
+inline constexpr auto known_names = std::to_array<std::string_view>({
+    "host", "range", "expect", "referer", "if-match", "if-range", "connection", "user-agent",
+    "if-none-match", "content-length", "accept-encoding", "transfer-encoding", "if-modified-since",
+    "if-unmodified-since",
+});
+} // namespace detail
 
 /// Reads a request head where it lies. Incremental: each parse() is given everything from the head's first octet
 /// on, goes on where the last one stopped, and never looks twice at a line that was complete. Allocates nothing;
@@ -235,36 +245,25 @@ private:
         return true;
     }
 
-    /// The names that mean something here, by their lengths. Those of field_name come under its numbers.
-    static constexpr std::size_t known_count = static_cast<std::size_t>(field_name::count_) + 4;
+    /// What they are: those of field_name under its numbers.
     enum known : std::uint8_t { connection_name = static_cast<std::uint8_t>(field_name::count_), length_name,
                                 encoding_name, accept_name };
-    struct known_field {
-        std::string_view name{};
-        std::uint8_t id = 0;
-    };
-    static constexpr std::array<known_field, known_count> known_fields{{
-        {"host", static_cast<std::uint8_t>(field_name::host)},
-        {"range", static_cast<std::uint8_t>(field_name::range)},
-        {"expect", static_cast<std::uint8_t>(field_name::expect)},
-        {"referer", static_cast<std::uint8_t>(field_name::referer)},
-        {"if-match", static_cast<std::uint8_t>(field_name::if_match)},
-        {"if-range", static_cast<std::uint8_t>(field_name::if_range)},
-        {"connection", connection_name},
-        {"user-agent", static_cast<std::uint8_t>(field_name::user_agent)},
-        {"if-none-match", static_cast<std::uint8_t>(field_name::if_none_match)},
-        {"content-length", length_name},
-        {"accept-encoding", accept_name},
-        {"transfer-encoding", encoding_name},
-        {"if-modified-since", static_cast<std::uint8_t>(field_name::if_modified_since)},
-        {"if-unmodified-since", static_cast<std::uint8_t>(field_name::if_unmodified_since)},
-    }};
+    using known_names = text_table<detail::known_names>;
+    static constexpr std::size_t known_count = known_names::size;
+    static constexpr auto known_ids = [] {
+        using enum field_name;
+        constexpr auto id = [](field_name f) { return static_cast<std::uint8_t>(f); };
+        return std::array<std::uint8_t, known_count>{
+            id(host), id(range), id(expect), id(referer), id(if_match), id(if_range), connection_name,
+            id(user_agent), id(if_none_match), length_name, accept_name, encoding_name,
+            id(if_modified_since), id(if_unmodified_since)};
+    }();
     static constexpr std::size_t longest_name = 19;
     /// first_of_length[n] to first_of_length[n + 1]: the names of n characters.
     static constexpr auto first_of_length = [] {
         std::array<std::uint8_t, longest_name + 2> first{};
         for (std::size_t n = 0; n < first.size(); ++n)
-            while (first[n] < known_count && known_fields[first[n]].name.size() < n)
+            while (first[n] < known_count && detail::known_names[first[n]].size() < n)
                 ++first[n];
         return first;
     }();
@@ -275,11 +274,11 @@ private:
             return true;
         std::size_t i = first_of_length[name.size()];
         const std::size_t end = first_of_length[name.size() + 1];
-        while (i < end && !equals_lower(name, known_fields[i].name))
+        while (i < end && !equals_lower(name, known_names::at(i)))
             ++i;
         if (i == end)
             return true;
-        switch (known_fields[i].id) {
+        switch (known_ids[i]) {
         case connection_name: return connection(value);
         case length_name: return content_length(value);
         case encoding_name: return transfer_encoding(value);
@@ -293,7 +292,7 @@ private:
             break;
         default: break;
         }
-        return remember(begin, static_cast<field_name>(known_fields[i].id), value);
+        return remember(begin, static_cast<field_name>(known_ids[i]), value);
     }
 
     /// RFC 9112 section 3.2: more than one, or a value that is no uri-host [":" port], is 400.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/text_table.hpp"
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,15 +11,19 @@ namespace mirage::http {
 /// RFC 9110 section 9.3 and RFC 5789. CONNECT and TRACE are known to be refused.
 enum class method : std::uint8_t { get, head, post, put, delete_, options, patch, unknown };
 
+namespace detail {
 inline constexpr std::array<std::string_view, 8> method_names{"GET",    "HEAD",    "POST",  "PUT",
                                                               "DELETE", "OPTIONS", "PATCH", "?"};
+} // namespace detail
 
-constexpr std::string_view name(method m) noexcept { return method_names[static_cast<std::size_t>(m)]; }
+constexpr std::string_view name(method m) noexcept {
+    return text_table<detail::method_names>::at(static_cast<std::size_t>(m));
+}
 
 /// Methods are case-sensitive (RFC 9110 section 9.1).
 constexpr method parse_method(std::string_view text) noexcept {
-    for (std::size_t i = 0; i + 1 < method_names.size(); ++i)
-        if (text == method_names[i])
+    for (unsigned i = 0; i < static_cast<unsigned>(method::unknown); ++i)
+        if (text == name(static_cast<method>(i)))
             return static_cast<method>(i);
     return method::unknown;
 }
@@ -46,14 +51,15 @@ constexpr method_set operator|(method a, method b) noexcept { return method_set{
 /// The value of an Allow field (RFC 9110 section 10.2.1), written into `room`.
 constexpr std::string_view allow_list(method_set set, std::array<char, 64>& room) noexcept {
     std::size_t n = 0;
-    for (std::size_t i = 0; i + 1 < method_names.size(); ++i) {
-        if (!set.contains(static_cast<method>(i)))
+    for (unsigned i = 0; i < static_cast<unsigned>(method::unknown); ++i) {
+        const auto m = static_cast<method>(i);
+        if (!set.contains(m))
             continue;
         if (n != 0) {
             room[n++] = ',';
             room[n++] = ' ';
         }
-        for (const char c : method_names[i])
+        for (const char c : name(m))
             room[n++] = c;
     }
     return {room.data(), n};
