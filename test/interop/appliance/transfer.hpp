@@ -4,7 +4,7 @@
 #include "mirage/mirage.hpp"
 #include "mirage/net/stack.hpp"
 #include "mirage/os/network_keys.hpp"
-#include "sha256.hpp"
+#include <mirage/core/sha256.hpp>
 #include <charconv>
 #include <optional>
 
@@ -40,13 +40,13 @@ struct send_stream {
 struct hash_upload {
     template <class Request, class Response>
     mirage::task<> operator()(Request& asked, Response& answer) const {
-        sha256 hash;
+        mirage::sha256 hash;
         auto piece = co_await asked.read();
         for (; piece; piece = co_await asked.read())
             hash.update(piece->view());
         if (piece.error() != mirage::errc::eof)
             co_return; // the server says what was wrong with the content
-        const auto digest = hash.finish();
+        const auto digest = mirage::to_hex(hash.finish());
         answer.type("text/plain").text({digest.data(), digest.size()}).text("\n");
     }
 };
