@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/app/http/server.hpp"
+#include "mirage/core/sha256.hpp"
 #include "mirage/mirage.hpp"
 #include "mirage/net/stack.hpp"
 #include "mirage/os/network_keys.hpp"
-#include <mirage/core/sha256.hpp>
 #include <charconv>
 #include <optional>
 
