@@ -43,23 +43,33 @@ void net_device::record(std::span<const std::byte> frame) const noexcept {
     (void)!::writev(capture_.get(), parts, 2);
 }
 
-void net_device::write(std::span<const std::byte> frame) noexcept {
+std::span<const std::byte> net_device::sending(std::span<const std::byte> frame) const noexcept {
     if (capture_)
         record(frame);
+    return frame;
+}
+
+void net_device::write(std::span<const std::byte> frame) noexcept {
+    (void)sending(frame);
     if (gone_)
         return;
     ssize_t n;
     do
         n = ::write(frames_.get(), frame.data(), frame.size());
     while (n < 0 && errno == EINTR);
-    if (n >= 0) {
+    sent(n < 0 ? -errno : n);
+}
+
+void net_device::sent(std::int64_t outcome) noexcept {
+    if (outcome >= 0) {
         if (refusing_.load(std::memory_order_relaxed) && refusing_.exchange(false))
             say("net:" + name_ + ": the interface takes frames again; " + std::to_string(lost_.load())
                 + " were lost so far");
         return;
     }
     lost_.fetch_add(1, std::memory_order_relaxed);
-    switch (errno) {
+    const int error = static_cast<int>(-outcome);
+    switch (error) {
     case EAGAIN:
     case ENOBUFS: // its queue is full: frames are lost on links
     case EINVAL:  // not a frame: shorter than a header
@@ -70,7 +80,7 @@ void net_device::write(std::span<const std::byte> frame) noexcept {
     case ECONNREFUSED: mark_gone(); break;
     default: // EIO: the interface is down
         if (!refusing_.exchange(true))
-            say("net:" + name_ + ": the interface does not take frames (" + std::strerror(errno)
+            say("net:" + name_ + ": the interface does not take frames (" + std::strerror(error)
                 + "); if it is down, set it up again: ip link set DEVICE up");
     }
 }

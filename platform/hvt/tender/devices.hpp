@@ -36,6 +36,10 @@ public:
     /// Sends one frame; what the interface does not take (it is down, its queue is full) is lost, and said
     /// once.
     void write(std::span<const std::byte> frame) noexcept;
+    /// The two halves of write() around a system call that somebody else makes: what to send (nothing over an
+    /// interface that is gone), and how that ended: octets sent, or an error number, negated.
+    std::span<const std::byte> sending(std::span<const std::byte> frame) const noexcept;
+    void sent(std::int64_t outcome) noexcept;
     /// Receives one frame into `room`, cut to its size. Its length; -1 when there is none now.
     std::int64_t read(std::span<std::byte> room) noexcept;
 };

@@ -23,6 +23,7 @@ void store(std::uint32_t& shared, std::uint32_t value) noexcept {
 } // namespace
 
 outcome<> net_ring::start() {
+    writes_.open();
     kick_ = hosted::unique_fd{::eventfd(0, EFD_CLOEXEC)};
     pthread_t id;
     if (!kick_ || ::pthread_create(&id, nullptr, thread, this) != 0)
@@ -31,39 +32,41 @@ outcome<> net_ring::start() {
     return {};
 }
 
-/// Serves the entry at ent_head_. False: it is a read that was left where it is.
-bool net_ring::serve_entry(read_policy empty, std::uint64_t& received) {
-    abi::ring_entry e; // a copy: the guest may change its own while we look
-    std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
-    device* const target =
-        e.handle < devices_.size() && devices_[e.handle].net ? &devices_[e.handle] : nullptr;
-    if (e.op == abi::ring_op::net_write) {
-        const auto frame = memory_.readable(e.data, e.len);
-        if (frame.empty() && e.len != 0)
-            die("the guest put a frame outside of its memory on the network ring");
-        if (target != nullptr)
-            target->net->write(frame);
-    } else if (e.op == abi::ring_op::net_read) {
-        const auto room = memory_.writable(e.data, e.len);
-        if (room.empty() && e.len != 0)
-            die("the guest put a buffer that it cannot write to on the network ring");
-        abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
-        if (target != nullptr) {
-            // A device that was empty a moment ago is not asked again for each of the guest's reads.
-            const std::uint64_t bit = std::uint64_t{1} << e.handle;
-            const std::int64_t n = (empty_ & bit) != 0 ? -1 : target->net->read(room);
-            empty_ |= n < 0 ? bit : 0;
-            if (n < 0 && empty == read_policy::hold && !others_behind(ent_head_))
-                return false;
-            c.ret = n < 0 ? abi::status::again : abi::status::ok;
-            c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
-            received |= n < 0 ? 0 : bit;
-        }
-        // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
-        std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
-        store(shared().com_tail, ++com_tail_);
+/// Takes a frame to be sent. Its entry is the guest's again after give_back_writes().
+void net_ring::serve_write(const abi::ring_entry& e) {
+    const auto frame = memory_.readable(e.data, e.len);
+    if (frame.empty() && e.len != 0)
+        die("the guest put a frame outside of its memory on the network ring");
+    if (e.handle < devices_.size() && devices_[e.handle].net && !devices_[e.handle].net->gone())
+        writes_.add(e.handle, frame);
+}
+
+/// Sends what serve_write() has taken, and gives the entries before ent_head_ back.
+void net_ring::give_back_writes() noexcept {
+    writes_.send();
+    store(shared().ent_head, ent_head_);
+}
+
+/// False: nothing was there, and the entry was left where it is.
+bool net_ring::serve_read(const abi::ring_entry& e, read_policy empty, std::uint64_t& received) {
+    const auto room = memory_.writable(e.data, e.len);
+    if (room.empty() && e.len != 0)
+        die("the guest put a buffer that it cannot write to on the network ring");
+    abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
+    if (e.handle < devices_.size() && devices_[e.handle].net) {
+        // A device that was empty a moment ago is not asked again for each of the guest's reads.
+        const std::uint64_t bit = std::uint64_t{1} << e.handle;
+        const std::int64_t n = (empty_ & bit) != 0 ? -1 : devices_[e.handle].net->read(room);
+        empty_ |= n < 0 ? bit : 0;
+        if (n < 0 && empty == read_policy::hold && !others_behind(ent_head_))
+            return false;
+        c.ret = n < 0 ? abi::status::again : abi::status::ok;
+        c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
+        received |= n < 0 ? 0 : bit;
     }
-    store(shared().ent_head, ++ent_head_);
+    // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
+    std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
+    store(shared().com_tail, ++com_tail_);
     return true;
 }
 
@@ -92,11 +95,25 @@ std::uint64_t net_ring::serve(bool hold_last_reads) {
         while (first_held != ent_head_
                && shared().entry[(first_held - 1) % abi::ring_slots].op == abi::ring_op::net_read)
             --first_held;
-    while (ent_head_ != tail) {
+    bool sending = false;
+    for (; ent_head_ != tail; ++ent_head_) {
+        abi::ring_entry e; // a copy: the guest may change its own while we look
+        std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
+        if (e.op == abi::ring_op::net_write) {
+            serve_write(e);
+            sending = true;
+            continue;
+        }
+        if (sending)
+            give_back_writes(); // what is read next may be the answer
+        sending = false;
+        if (e.op != abi::ring_op::net_read)
+            continue;
         const bool last = hold_last_reads && static_cast<std::int32_t>(ent_head_ - first_held) >= 0;
-        if (!serve_entry(last ? read_policy::hold : read_policy::complete, received))
+        if (!serve_read(e, last ? read_policy::hold : read_policy::complete, received))
             break;
     }
+    give_back_writes();
     return received;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "devices.hpp"
+#include "frame_batch.hpp"
 #include "memory.hpp"
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@ namespace mirage::tender {
 class net_ring {
     const guest_memory& memory_;
     std::span<device> devices_;
+    frame_batch writes_;
     hosted::unique_fd kick_;
     std::mutex serving_;
     std::uint32_t ent_head_ = 0, com_tail_ = 0; ///< ours: the copies in the ring are only shown
@@ -22,13 +24,15 @@ class net_ring {
 
     bool others_behind(std::uint32_t position) const noexcept;
     enum class read_policy : bool { complete, hold };
-    bool serve_entry(read_policy empty, std::uint64_t& received);
+    void serve_write(const hvt::abi::ring_entry& e);
+    bool serve_read(const hvt::abi::ring_entry& e, read_policy empty, std::uint64_t& received);
+    void give_back_writes() noexcept;
     std::uint64_t serve(bool hold_last_reads);
     static void* thread(void* self);
 
 public:
     net_ring(const guest_memory& memory, std::span<device> devices) noexcept
-        : memory_{memory}, devices_{devices} {}
+        : memory_{memory}, devices_{devices}, writes_{devices} {}
 
     /// The descriptor that KVM signals when the guest kicks, and the thread that waits for it.
     outcome<> start();

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The network ring, used as the ABI says (section 8 of the contract: kicks, order, commits, wrapping) and by a guest that lies.
 
-usage: ring.py TENDER INTERPRETER"""
+usage: ring.py TENDER INTERPRETER queue|one-by-one   whether the kernel gives the tender its queue for frames (io_uring)"""
+import ctypes
 import os
 import socket
 import struct
@@ -20,6 +21,25 @@ RING = OUTSIDE  # behind the guest's own memory
 ENT_TAIL, COM_HEAD, ENT_HEAD, COM_TAIL, NEEDS_KICK = RING, RING + 4, RING + 64, RING + 68, RING + 72
 ENTRY, COMMIT, SLOTS = RING + 128, RING + 32896, 1024
 WRITE, READ = 1, 2
+one_by_one = sys.argv[3] == "one-by-one"
+
+
+def forbid_io_uring():
+    """This process and its children do not have it from now on: seccomp answers io_uring_setup (425) with ENOSYS."""
+    instructions = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050000 | 38), (0x06, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *i) for i in instructions))
+    program = ctypes.create_string_buffer(struct.pack("<H6xQ", len(instructions), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.addressof(program), 0, 0) != 0:
+        skip("seccomp filters are not to be had here")
+
+
+def kernel_has_io_uring():
+    ring = ctypes.CDLL(None, use_errno=True).syscall(425, 8, ctypes.create_string_buffer(120))
+    if ring >= 0:
+        os.close(ring)
+    return ring >= 0
 
 
 class Ring(Program):
@@ -94,6 +114,18 @@ def writes():
     status, _, _ = network.run(program)
     failures.check(status == 0 and network.frames() == [frames[0]] * 5, "a kick after every sleep")
 
+    # More in one burst than go with one system call.
+    program = Ring().entry(WRITE, 1, BUFFER, 0)
+    for i in range(7):
+        program("c", ENTRY + (32 << i), ENTRY, 32 << i)
+    program.tail = 100
+    for i in range(program.tail):
+        program("d", ENTRY + 32 * i + 16, 60 + i)
+    network = Network()
+    status, _, err = network.run(program.publish().call(POLL, 0).served())
+    sizes = [len(frame) for frame in network.frames()]
+    failures.check(status == 0 and sizes == list(range(60, 160)), f"a long burst in order: {status} {sizes} {err!r}")
+
     # All slots, twice and a half: entries of no device, and one of ours in the middle of each round.
     program = Ring().put(BUFFER, frames[3]).entry(WRITE, 0, BUFFER, 60)
     done = 32
@@ -159,6 +191,20 @@ def waiting():
                    and got[3] == int.from_bytes(b"at last!", "little"), f"a read that waits in POLL: {out!r}")
 
 
+def queue():
+    """The tender has asked for the kernel's queue, or runs without it."""
+    network = Network()
+    path = Image(interpreter, [("service", NET)]).write(os.path.join(folder.name, "guest.hvt"))
+    program = Ring().call(PUTS, TEXT, 1).call(POLL, 2**62)
+    with subprocess.Popen([tender, "--mem=8", f"--net:service=@{network.theirs.fileno()}", path, *str(program).split()],
+                          stdout=subprocess.PIPE, pass_fds=[network.theirs.fileno()]) as process:
+        process.stdout.read(1)
+        folder_of_descriptors = f"/proc/{process.pid}/fd"
+        open_files = [os.readlink(os.path.join(folder_of_descriptors, fd)) for fd in os.listdir(folder_of_descriptors)]
+        process.kill()
+    failures.check(("anon_inode:[io_uring]" in open_files) == (not one_by_one), f"descriptors: {open_files}")
+
+
 def lies():
     """Neither index nor address makes the tender leave the guest's memory: it ends, and says why."""
     def ends(what, program, pattern):
@@ -184,6 +230,10 @@ def lies():
     failures.check(status == 0 and network.frames() == [b"y" * 60], f"indices that are not the guest's: {status} {err!r}")
 
 
-for part in (writes, reads, waiting, lies):
+if one_by_one:
+    forbid_io_uring()
+elif not kernel_has_io_uring():
+    skip("this kernel has no io_uring, or forbids it: ring one-by-one tests what is left")
+for part in (writes, reads, waiting, queue, lies):
     part()
 failures.end()
