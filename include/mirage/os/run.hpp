@@ -92,7 +92,7 @@ template <class Platform, class Clock, class Devices>
         const std::uint64_t ready = platform.wait(loop.idle() ? loop.next_deadline() : instant::min());
         loop.advance(clock.now());
         hana::for_each(devices, [&](auto& device) {
-            if constexpr (requires { device.readable().set(); })
+            if constexpr (requires { device.readable().set(); device.ready_bit(); }) // else wait() has set its event
                 if ((ready >> device.ready_bit() & 1) != 0)
                     device.readable().set();
         });

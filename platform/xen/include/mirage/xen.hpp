@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/xen/notes.hpp"
+#include "mirage/xen/platform.hpp"

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/device/netif.hpp"
+#include "mirage/xen/front_ring.hpp"
+#include "mirage/xen/grants.hpp"
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <new>
+
+namespace mirage::xen {
+
+/// The receive half of netfront (xen/io/netif.h, "Guest receive").
+///
+/// Every request lends the backend one page of the pool to write to. With the response the grant ends, and only then is
+/// the page looked at: it goes up as a slice, and a fresh page takes its place. A frame that the backend has joined out
+/// of many segments comes in several pages; where they are not neighbours, it is put together by one copy.
+template <class Domain>
+class receiver {
+    using ring_type = front_ring<netif_rx_sring>;
+
+    static constexpr std::size_t page_size = 4096;
+    static constexpr std::size_t most_pages = XEN_NETIF_NR_SLOTS_MIN + 2; ///< of one frame
+    static constexpr std::size_t largest = 65535 + 14 + 4;                ///< octets of one frame
+    static constexpr grant_ref_t none = 0;
+
+    /// A page that the backend may write to: the request at this place of the ring.
+    struct lent {
+        page room{};
+        grant_ref_t ref = none;
+    };
+    struct piece {
+        page room{};
+        std::uint16_t offset = 0, size = 0;
+    };
+
+    Domain& home_;
+    buffer_pool pool_;
+    buffer_pool joined_;           ///< for frames of several pages
+    std::unique_ptr<lent[]> lent_; ///< by place in the ring
+    void* ring_page_;
+    ring_type ring_;
+    domid_t peer_ = 0;
+    std::uint32_t most_lent_;
+
+    // The frame that is coming in.
+    std::array<piece, most_pages> pieces_{};
+    std::size_t piece_count_ = 0, size_ = 0;
+    std::uint16_t gso_size_ = 0;
+    bool begun_ = false, verified_ = false, spoilt_ = false;
+    bool extra_follows_ = false, data_follows_ = false;
+
+    std::uint64_t dropped_ = 0, copied_ = 0;
+
+public:
+    /// `pages` for what comes in, of which up to `most_lent` are lent at a time; `joined` frames can be kept that came in
+    /// several pages (0: none is expected).
+    receiver(Domain& home, std::size_t pages, std::uint32_t most_lent, std::size_t joined) noexcept
+        : home_{home}, pool_{pages, page_size}, joined_{joined, largest},
+          lent_{new (std::nothrow) lent[ring_type::size]},
+          ring_page_{::operator new(page_size, std::align_val_t{page_size}, std::nothrow)},
+          most_lent_{std::min(most_lent, ring_type::size)} {}
+    receiver(const receiver&) = delete;
+    receiver& operator=(const receiver&) = delete;
+    ~receiver() { ::operator delete(ring_page_, std::align_val_t{page_size}); }
+
+    /// Whether there was memory for it.
+    bool ready() const noexcept { return pool_.size() > 0 && lent_ != nullptr && ring_page_ != nullptr; }
+    const void* ring_page() const noexcept { return ring_page_; }
+    const buffer_pool& pool() const noexcept { return pool_; }
+
+    /// Begins to listen to `peer`, to which nothing is lent so far.
+    void open(domid_t peer) noexcept {
+        peer_ = peer;
+        ring_.open(ring_page_);
+        abandon();
+        lend();
+    }
+
+    /// Takes back what is lent. False: the backend has pages mapped still; ask again, and do not open() before.
+    bool close() noexcept {
+        abandon();
+        bool all = true;
+        for (std::uint32_t i = 0; i < ring_type::size; ++i)
+            if (lent_[i].ref != none && !take_back(lent_[i]))
+                all = false;
+        return all;
+    }
+
+    /// All grants are gone without our doing.
+    void forget() noexcept {
+        abandon();
+        for (std::uint32_t i = 0; i < ring_type::size; ++i)
+            lent_[i] = {};
+    }
+
+    /// Fills `burst` with what has come; `count` becomes how many. False: the backend broke the protocol.
+    [[nodiscard]] bool receive(std::span<received_frame> burst, std::size_t& count) noexcept {
+        count = 0;
+        while (count < burst.size()) {
+            if (ring_.waiting() == 0) {
+                if (!ring_.look())
+                    return false;
+                if (ring_.waiting() == 0) {
+                    ring_.notify_after(1);
+                    if (!ring_.look())
+                        return false;
+                    if (ring_.waiting() == 0)
+                        return true;
+                }
+            }
+            if (!take_response())
+                return false;
+            if (begun_ && !extra_follows_ && !data_follows_ && finish_frame(burst[count]))
+                ++count;
+        }
+        return true;
+    }
+
+    /// Lends pages in the place of those that were filled. push() makes the backend see them.
+    void lend() noexcept {
+        // Not page by page: the backend is told of them together.
+        if (ring_.outstanding() + least_lent() > most_lent_)
+            return;
+        while (ring_.outstanding() < most_lent_ && pool_.available() > 0) {
+            page room = pool_.take();
+            const auto ref = home_.grants().grant(peer_, room.room().data(), access::read_write);
+            if (!ref)
+                return;
+            const auto id = static_cast<std::uint16_t>(ring_.next_request() % ring_type::size);
+            lent_[id].room = std::move(room);
+            lent_[id].ref = *ref;
+            ring_.put(netif_rx_request{.id = id, .pad = 0, .gref = *ref});
+        }
+    }
+
+    /// Makes the backend see what was lent. Whether it wants to be notified.
+    [[nodiscard]] bool push() noexcept { return ring_.push(); }
+
+    std::uint32_t lent_pages() const noexcept { return ring_.outstanding(); }
+    std::uint64_t dropped() const noexcept { return dropped_; } ///< frames that came damaged, or when memory was short
+    std::uint64_t copied() const noexcept { return copied_; }   ///< octets of frames that had to be put together
+
+private:
+    std::uint32_t least_lent() const noexcept { return std::max(most_lent_ / 8, std::uint32_t{1}); }
+
+    /// False: the page is mapped still, and stays lent.
+    bool take_back(lent& l) noexcept {
+        if (!home_.grants().end(l.ref))
+            return false;
+        l.ref = none;
+        l.room = page{};
+        return true;
+    }
+
+    void abandon() noexcept {
+        while (piece_count_ > 0)
+            pieces_[--piece_count_].room = page{};
+        size_ = 0;
+        gso_size_ = 0;
+        begun_ = verified_ = spoilt_ = extra_follows_ = data_follows_ = false;
+    }
+
+    /// Takes one response, which ends one grant. False: it answers nothing that was asked, or the page is mapped still.
+    bool take_response() noexcept {
+        // Responses are in the places of their requests: extras, which have no id, leave no other way to tell.
+        const std::uint32_t place = ring_.next_response() % ring_type::size;
+        const netif_rx_response response = ring_.take();
+        lent& l = lent_[place];
+        if (l.ref == none || !home_.grants().end(l.ref))
+            return false;
+        l.ref = none;
+        page room = std::exchange(l.room, page{});
+        if (extra_follows_) {
+            take_extra(std::bit_cast<netif_extra_info>(response));
+            return true;
+        }
+        if (response.id != place)
+            return false;
+        if (!begun_) {
+            begun_ = true;
+            verified_ = (response.flags & (NETRXF_data_validated | NETRXF_csum_blank)) != 0;
+            extra_follows_ = (response.flags & NETRXF_extra_info) != 0;
+        }
+        data_follows_ = (response.flags & NETRXF_more_data) != 0;
+        const std::size_t size = response.status > 0 ? static_cast<std::size_t>(response.status) : 0;
+        if (size == 0 || response.offset + size > page_size || piece_count_ == most_pages || size_ + size > largest) {
+            spoilt_ = true;
+            return true;
+        }
+        size_ += size;
+        pieces_[piece_count_++] = {std::move(room), response.offset, static_cast<std::uint16_t>(size)};
+        return true;
+    }
+
+    void take_extra(const netif_extra_info& extra) noexcept {
+        extra_follows_ = (extra.flags & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
+        if (extra.type == XEN_NETIF_EXTRA_TYPE_GSO
+            && (extra.u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4 || extra.u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6)
+            && extra.u.gso.size != 0)
+            gso_size_ = extra.u.gso.size;
+        else
+            spoilt_ = true; // nothing else was asked for
+    }
+
+    /// The frame is complete: hands it up, or drops it.
+    bool finish_frame(received_frame& into) noexcept {
+        const bool good = !spoilt_ && size_ >= 14 && (piece_count_ == 1 ? take_page(into) : join(into));
+        if (good) {
+            into.checksum_verified = verified_;
+            into.gso_size = gso_size_;
+        } else {
+            ++dropped_;
+        }
+        abandon();
+        return good;
+    }
+
+    bool take_page(received_frame& into) noexcept {
+        piece& p = pieces_[0];
+        into.data = std::move(p.room).freeze(p.offset, p.size);
+        return true;
+    }
+
+    bool join(received_frame& into) noexcept {
+        page room = joined_.take();
+        if (!room)
+            return false;
+        std::byte* to = room.room().data();
+        for (const piece& p : std::span{pieces_}.first(piece_count_)) {
+            std::memcpy(to, p.room.room().data() + p.offset, p.size);
+            to += p.size;
+        }
+        copied_ += size_;
+        into.data = std::move(room).freeze(0, size_);
+        return true;
+    }
+};
+
+} // namespace mirage::xen

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/fixed_string.hpp"
+#include "mirage/core/scheduler.hpp"
+#include "mirage/core/task.hpp"
+#include "mirage/xen/clock.hpp"
+#include "mirage/xen/console.hpp"
+#include "mirage/xen/events.hpp"
+#include "mirage/xen/grants.hpp"
+#include "mirage/xen/machine.hpp"
+#include "mirage/xen/random.hpp"
+#include "mirage/xen/resume.hpp"
+#include <optional>
+#include <string_view>
+
+namespace mirage::xen {
+
+template <fixed_string Name>
+class netif;
+template <fixed_string Name>
+class block;
+
+/// A Xen PVH domain: types of its devices, and the domain itself. One per image, made before the application.
+class platform {
+    std::optional<scheduler> loop_; ///< made when asked for: an application that never waits has none in its image
+    intrusive_list<resume_hook> on_resume_;
+
+public:
+    static constexpr std::string_view name = "xen";
+
+    using console = xen::console;
+    using clock = xen::clock;
+    using random = xen::random;
+    template <fixed_string Name>
+    using netif = xen::netif<Name>;
+    template <fixed_string Name>
+    using block = xen::block<Name>;
+
+    platform() noexcept = default;
+    platform(const platform&) = delete;
+    platform& operator=(const platform&) = delete;
+
+    scheduler& loop() noexcept {
+        if (!loop_)
+            loop_.emplace(this_machine.now());
+        return *loop_;
+    }
+
+    /// What the configuration of the domain has as `extra` or `cmdline`.
+    static std::string_view command_line() noexcept { return this_machine.command_line(); }
+
+    /// What devices stand on (the concept `domain`). None of it is in an image whose devices do not call it.
+    static grant_table& grants() noexcept { return this_grants; }
+    static event_channels& events() noexcept { return this_events; }
+    static instant now() noexcept { return this_machine.now(); }
+
+    /// Sleeps until a device's event channel is pending or `deadline` has passed; a deadline in the past only looks.
+    /// The devices' events are set by then: the ready set stays empty.
+    static std::uint64_t wait(instant deadline) noexcept {
+        this_events.wait(deadline);
+        return 0;
+    }
+
+    /// Turns the loop until `work` has ended, and takes its value with take(); false when `deadline` came first. For
+    /// devices that are being opened, before the application runs.
+    template <class T>
+    [[nodiscard]] bool block_on(task<T>& work, instant deadline) noexcept {
+        scheduler& turning = loop();
+        turning.advance(now());
+        bool done = false;
+        work.start([](void* flag) noexcept { *static_cast<bool*>(flag) = true; }, &done);
+        for (;;) {
+            while (!done && turning.run_ready()) {
+            }
+            if (done)
+                return true;
+            if (now() >= deadline)
+                return false;
+            (void)wait(turning.next_deadline() < deadline ? turning.next_deadline() : deadline);
+            turning.advance(now());
+        }
+    }
+
+    /// Enrols what has to be done after a resume. The store first, then the devices in their order.
+    void on_resume(resume_hook& hook) noexcept { on_resume_.push_back(hook); }
+
+    /// Lets the toolstack save or move the domain; returns when it goes on. True: elsewhere, and everything that was
+    /// enrolled has been called. False: nothing came of it, this is still where it was.
+    bool suspend() noexcept {
+        if (!this_machine.suspend())
+            return false;
+        this_events.forget();
+        this_grants.reopen();
+        for (resume_hook& hook : on_resume_)
+            hook.resumed();
+        return true;
+    }
+
+    /// Ends the domain: 0 powers it off; anything else is a crash to the toolstack (on_crash), and said on the console.
+    [[noreturn]] static void exit(int status) noexcept { this_machine.exit(status); }
+};
+
+} // namespace mirage::xen

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/device/random.hpp"
+#include "mirage/runtime/random.hpp"
+#include "mirage/xen/entropy.hpp"
+#include "mirage/xen/machine.hpp"
+
+namespace mirage::xen {
+
+class platform;
+
+/// ChaCha20 over the domain's entropy.
+class random : public runtime::generator<random> {
+public:
+    explicit random(platform&) noexcept {}
+    static instant now() noexcept { return this_machine.now(); }
+    static chacha20::key entropy() noexcept { return gather_entropy(); }
+};
+
+static_assert(mirage::random_source<random>);
+
+} // namespace mirage::xen
