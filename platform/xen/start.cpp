@@ -7,6 +7,7 @@
 #include "mirage/runtime/heap.hpp"
 #include "mirage/xen/machine.hpp"
 #include "mirage/xen/platform.hpp"
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,6 +47,17 @@ void choose_hypercall_instruction() noexcept {
 [[noreturn]] void give_up(const char* why) noexcept {
     emergency_write(why);
     shut_down(SHUTDOWN_crash);
+}
+
+void open_heap(std::span<const memory_range> room) noexcept {
+    const auto pointer = [](std::uint64_t address) { return reinterpret_cast<std::byte*>(address); };
+    constexpr std::uint64_t largest = runtime::heap::largest_range;
+    bool first = true;
+    for (const memory_range& ram : room)
+        for (std::uint64_t begin = ram.begin; begin < ram.end; begin += largest, first = false) {
+            const std::uint64_t end = std::min(ram.end, begin + largest);
+            first ? runtime::memory.open(pointer(begin), pointer(end)) : runtime::memory.add(pointer(begin), pointer(end));
+        }
 }
 
 } // namespace
@@ -107,8 +119,7 @@ void machine::exit(int status) noexcept {
 
     this_machine.open(start, first_cycle);
     __stack_chk_guard = mirage::runtime::stack_guard();
-    const auto pointer = [](std::uint64_t address) { return reinterpret_cast<std::byte*>(address); };
-    mirage::runtime::memory.open(pointer(room[0].begin), pointer(room[0].end));
+    open_heap(room);
     for (auto* f = init_array_begin; f != init_array_end; ++f)
         (*f)();
     platform here;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "mirage/runtime/heap.hpp"
+#include <algorithm>
 #include <cstring>
 #include <doctest/doctest.h>
 #include <random>
@@ -45,6 +46,47 @@ SCENARIO("the heap is one piece again when everything has been freed") {
             CHECK(a.h.allocate(100) == p[0]);
             CHECK(a.h.allocate(200) == p[1]);
             CHECK(a.h.allocate(300) == p[2]);
+        }
+    }
+}
+
+SCENARIO("memory in several pieces") {
+    GIVEN("a heap with a hole in its memory") {
+        arena a; // [0, 1/4) and [1/2, 1) of it
+        heap h;
+        std::byte *const hole = a.begin + arena::size / 4, *const rest = a.begin + arena::size / 2;
+        h.open(a.begin, hole);
+        std::memset(hole, 0x5a, static_cast<std::size_t>(rest - hole));
+        h.add(rest, a.begin + arena::size);
+        CHECK(h.capacity() == arena::size / 4 * 3);
+        CHECK(h.used() == 0);
+
+        THEN("all of it is given out, and none of the hole") {
+            std::vector<void*> given;
+            while (void* const p = h.allocate(1000)) {
+                auto* const at = static_cast<std::byte*>(p);
+                REQUIRE((at + 1000 <= hole || at >= rest));
+                std::memset(p, 1, 1000);
+                given.push_back(p);
+            }
+            CHECK(given.size() * 1024 > arena::size / 4 * 3 - 4 * 1024);
+            CHECK(std::all_of(hole, rest, [](std::byte b) { return b == std::byte{0x5a}; }));
+            for (void* const p : given)
+                h.deallocate(p);
+            CHECK(h.used() == 0);
+            CHECK(h.allocate(arena::size / 2 - 16) == rest + 16);
+            CHECK(h.allocate(arena::size / 4 - 32) == a.begin + 16);
+        }
+    }
+    GIVEN("two pieces without a hole") {
+        arena a;
+        heap h;
+        h.open(a.begin, a.begin + 4096);
+        h.add(a.begin + 4096, a.begin + 8192);
+        THEN("they stay two") {
+            CHECK(h.allocate(5000) == nullptr);
+            CHECK(h.allocate(4096 - 16) != nullptr);
+            CHECK(h.allocate(4096 - 32) != nullptr);
         }
     }
 }

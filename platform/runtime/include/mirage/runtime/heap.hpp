@@ -44,6 +44,7 @@ class heap {
     std::uint32_t rows_in_use_ = 0;
     std::byte *begin_ = nullptr, *end_ = nullptr;
     std::size_t used_ = 0, peak_ = 0;
+    std::size_t between_ = 0; ///< octets between begin_ and end_ that are not the heap's
 
     /// The list on which a free block of `size` octets (>= 16) hangs. Row r holds 2^(r+4) and more.
     static place place_of(std::size_t size) noexcept {
@@ -136,6 +137,29 @@ public:
         hang(all);
     }
 
+    /// Takes [begin, end) as well, above all it has, aligned to 16 octets; before anything has been allocated. What is
+    /// between becomes a block that is never freed.
+    void add(std::byte* begin, std::byte* end) noexcept {
+        auto* last = reinterpret_cast<block*>(begin_);
+        while (block* const next = above(last))
+            last = next;
+        unhang(last);
+        last->size_and_use -= sizeof(block);
+        hang(last);
+        auto* const bridge = new (last->memory() + last->size()) block;
+        bridge->below = last;
+        bridge->size_and_use = static_cast<std::size_t>(begin - bridge->memory()) | 1;
+        between_ += bridge->size();
+        end_ = end;
+        auto* const rest = new (begin) free_block;
+        rest->below = bridge;
+        rest->size_and_use = static_cast<std::size_t>(end - begin) - sizeof(block);
+        hang(rest);
+    }
+
+    /// The most that one range may have: what a block's size can be.
+    static constexpr std::size_t largest_range = std::size_t{1} << (rows + 3);
+
     /// At least `size` octets, aligned to `alignment` (a power of two) or 16; nullptr when there are none.
     void* allocate(std::size_t size, std::size_t alignment = granule) noexcept {
         if (size > capacity() || alignment > capacity())
@@ -194,7 +218,8 @@ public:
         hang(b);
     }
 
-    std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - begin_); } ///< octets in all
+    /// Octets in all.
+    std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - begin_) - between_; }
     std::size_t used() const noexcept { return used_; } ///< octets handed out, headers included
     std::size_t peak() const noexcept { return peak_; } ///< the most that used() has been
 };
