@@ -97,7 +97,8 @@ public:
     }
 
     /// Sleeps until an attached channel is pending or `deadline` has passed, and dispatches; only dispatches when it has
-    /// passed already, or when a channel is pending already.
+    /// passed already, or when a channel is pending already. May return sooner: with another number of channels than
+    /// one, Xen ends the sleep for any channel of the domain.
     void wait(instant deadline) noexcept {
         if (dispatch() || deadline <= this_machine.now())
             return;

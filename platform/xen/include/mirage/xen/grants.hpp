@@ -122,7 +122,10 @@ public:
     }
 
     /// How many more references there are, memory permitting.
-    std::size_t available() noexcept { return free_count_ + std::size_t{limit() - page_count_} * entries_per_page; }
+    std::size_t available() noexcept {
+        const std::size_t reserved = page_count_ == 0 ? GNTTAB_NR_RESERVED_ENTRIES : 0;
+        return free_count_ + std::size_t{limit() - page_count_} * entries_per_page - reserved;
+    }
 
     /// References that grant() gave and end() has not got back.
     std::size_t in_use() const noexcept { return in_use_; }

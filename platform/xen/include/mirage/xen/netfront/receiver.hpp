@@ -40,6 +40,7 @@ class receiver {
     buffer_pool joined_;           ///< for frames of several pages
     std::unique_ptr<lent[]> lent_; ///< by place in the ring
     void* ring_page_;
+    grant_ref_t ring_ref_ = none;
     ring_type ring_;
     domid_t peer_ = 0;
     std::uint32_t most_lent_;
@@ -67,21 +68,28 @@ public:
 
     /// Whether there was memory for it.
     bool ready() const noexcept { return pool_.size() > 0 && lent_ != nullptr && ring_page_ != nullptr; }
-    const void* ring_page() const noexcept { return ring_page_; }
+    grant_ref_t ring_ref() const noexcept { return ring_ref_; } ///< what the backend maps the ring by
     const buffer_pool& pool() const noexcept { return pool_; }
 
-    /// Begins to listen to `peer`, to which nothing is lent so far.
-    void open(domid_t peer) noexcept {
+    /// Makes a ring for `peer`, to which nothing is lent so far, with pages lent already. errc::no_buffers: no grant is left.
+    result<> open(domid_t peer) noexcept {
         peer_ = peer;
         ring_.open(ring_page_);
         abandon();
+        const auto ring = home_.grants().grant(peer, ring_page_, access::read_write);
+        if (!ring)
+            return std::unexpected(ring.error());
+        ring_ref_ = *ring;
         lend();
+        return {};
     }
 
     /// Takes back what is lent. False: the backend has pages mapped still; ask again, and do not open() before.
     bool close() noexcept {
         abandon();
-        bool all = true;
+        bool all = ring_ref_ == none || home_.grants().end(ring_ref_);
+        if (all)
+            ring_ref_ = none;
         for (std::uint32_t i = 0; i < ring_type::size; ++i)
             if (lent_[i].ref != none && !take_back(lent_[i]))
                 all = false;
@@ -91,8 +99,11 @@ public:
     /// All grants are gone without our doing.
     void forget() noexcept {
         abandon();
-        for (std::uint32_t i = 0; i < ring_type::size; ++i)
-            lent_[i] = {};
+        ring_ref_ = none;
+        for (std::uint32_t i = 0; i < ring_type::size; ++i) {
+            lent_[i].ref = none;
+            lent_[i].room = page{};
+        }
     }
 
     /// Fills `burst` with what has come; `count` becomes how many. False: the backend broke the protocol.

@@ -54,6 +54,7 @@ class transmitter {
     readable_pool<Domain> copies_;  ///< for what is gathered
     std::unique_ptr<request[]> requests_;
     void* ring_page_ = nullptr;
+    grant_ref_t ring_ref_ = none;
     ring_type ring_;
     domid_t peer_ = 0;
     transmit_features features_{};
@@ -83,14 +84,19 @@ public:
     bool ready() const noexcept {
         return headers_.ready() && copies_.ready() && requests_ != nullptr && ring_page_ != nullptr;
     }
-    const void* ring_page() const noexcept { return ring_page_; }
+    grant_ref_t ring_ref() const noexcept { return ring_ref_; } ///< what the backend maps the ring by
 
-    /// Begins to talk to `peer`, which has been granted nothing so far.
+    /// Makes a ring for `peer`, which has been granted nothing so far. errc::no_buffers: too few grants are left; close()
+    /// ends those that were made.
     result<> open(domid_t peer, const transmit_features& features) noexcept {
         peer_ = peer;
         features_ = features;
         extras_ = 0;
         ring_.open(ring_page_);
+        const auto ring = home_.grants().grant(peer, ring_page_, access::read_write);
+        if (!ring)
+            return std::unexpected(ring.error());
+        ring_ref_ = *ring;
         if (const auto r = headers_.grant(peer); !r)
             return r;
         return copies_.grant(peer);
@@ -100,7 +106,10 @@ public:
     /// Ends every grant; frames under way are lost. False: the backend has pages mapped still; ask again, and do not
     /// open() before.
     bool close() noexcept {
-        bool all = headers_.end();
+        bool all = ring_ref_ == none || home_.grants().end(ring_ref_);
+        if (all)
+            ring_ref_ = none;
+        all = headers_.end() && all;
         all = copies_.end() && all;
         for (id_type id = 0; id < headers_.buffers().size(); ++id)
             if (requests_[id].in_use && !finish(id))
@@ -110,6 +119,7 @@ public:
 
     /// All grants are gone without our doing.
     void forget() noexcept {
+        ring_ref_ = none;
         headers_.forget();
         copies_.forget();
         for (id_type id = 0; id < headers_.buffers().size(); ++id)
