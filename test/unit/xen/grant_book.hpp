@@ -66,6 +66,10 @@ public:
         if (found != entries_.end() && found->second.mapped > 0)
             --found->second.mapped;
     }
+    bool is_mapped(grant_ref_t ref) const {
+        const auto found = entries_.find(ref);
+        return found != entries_.end() && found->second.mapped > 0;
+    }
     /// Whether the page that `octet` lies in is granted to anybody.
     bool shows(const void* octet) const {
         const auto at = reinterpret_cast<std::uintptr_t>(octet) & ~std::uintptr_t{4095};

@@ -2,6 +2,7 @@
 // A network backend in memory, which serves the rings of a netfront as Linux's netback does, and can be told to serve
 // them badly.
 #pragma once
+#include "mirage/core/address.hpp"
 #include "mirage/core/octets.hpp"
 #include "mirage/xen/public.hpp"
 #include <atomic>

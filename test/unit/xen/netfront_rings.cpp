@@ -41,10 +41,12 @@ struct sending {
         home.book.peer = backend;
         REQUIRE(front.ready());
         REQUIRE(front.open(backend, features).has_value());
-        back.tx.open(const_cast<void*>(front.ring_page()));
+        back.tx.open(home.book.map(front.ring_ref(), true));
     }
     ~sending() {
         back.answer_held();
+        CHECK_FALSE(front.close()); // the ring is mapped
+        home.book.unmap(front.ring_ref());
         CHECK(front.close());
         CHECK(home.book.in_use() == 0);
         CHECK(back.bad_packets == 0);
@@ -369,9 +371,9 @@ struct receiving {
         : front{home, pages, lent, joined} {
         home.book.peer = backend;
         REQUIRE(front.ready());
-        front.open(backend);
+        REQUIRE(front.open(backend).has_value());
         CHECK(front.push());
-        back.rx.open(const_cast<void*>(front.ring_page()));
+        back.rx.open(home.book.map(front.ring_ref(), true));
     }
     ~receiving() {
         for (grant_ref_t ref = 0; ref < 2000; ++ref)
@@ -556,9 +558,9 @@ TEST_CASE("netfront begins anew after its grants are gone") {
     CHECK(r.front.receive(r.burst, r.count)); // half a frame
     r.home.book.clear();
     r.front.forget();
-    r.front.open(backend);
+    REQUIRE(r.front.open(backend).has_value());
     CHECK(r.front.push());
-    r.back.rx.open(const_cast<void*>(r.front.ring_page()));
+    r.back.rx.open(r.home.book.map(r.front.ring_ref(), true));
     REQUIRE(r.back.send(text(80)));
     CHECK(r.receive());
     REQUIRE(r.count == 1);
@@ -573,7 +575,7 @@ TEST_CASE("netfront begins anew after its grants are gone") {
     s.home.book.clear();
     s.front.forget();
     REQUIRE(s.front.open(backend, all_features).has_value());
-    s.back.tx.open(const_cast<void*>(s.front.ring_page()));
+    s.back.tx.open(s.home.book.map(s.front.ring_ref(), true));
     s.back.answers = true;
     CHECK(s.send(text(54), parts) == text(54) + payload);
 }
