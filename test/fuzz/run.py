@@ -3,9 +3,11 @@
 """Runs a fuzz target over its corpus, then lets it search for a while from a scratch copy of the corpus.
 
 An input that fails is kept in the findings folder and its path is printed. What the search adds to the corpus is
-thrown away: a seed worth keeping is added by hand, under a name.
+thrown away, unless --keep is given: then the fewest inputs that reach code which no seed reaches become seeds, as
+found-HASH, for a person to look at and to name.
 """
 import argparse
+import hashlib
 import os
 import pathlib
 import shutil
@@ -15,12 +17,29 @@ import tempfile
 import time
 
 
+def keep(fuzz, scratch, corpus):
+    """Adds what reaches new edges to the corpus, the smallest inputs that do; returns how many."""
+    corpus.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='mirage-fuzz-') as merged:
+        for seed in corpus.iterdir():
+            shutil.copy(seed, merged)
+        before = set(os.listdir(merged))
+        # Without counters a feature is an edge, not how often it was taken: a handful of inputs, not thousands.
+        fuzz('-set_cover_merge=1', '-use_counters=0', '-verbosity=0', merged, scratch)
+        found = [path for path in sorted(pathlib.Path(merged).iterdir()) if path.name not in before]
+        for path in found:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            shutil.copy(path, corpus / f'found-{digest}')
+    return len(found)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument('target', type=pathlib.Path, help='the fuzz target')
     options.add_argument('corpus', type=pathlib.Path, help='folder of seeds; may be missing')
     options.add_argument('findings', type=pathlib.Path, help='folder for inputs that fail')
     options.add_argument('--seconds', type=int, default=10, help='how long to search; 0: corpus only')
+    options.add_argument('--keep', action='store_true', help='add to the corpus what reaches code that it does not')
     options.add_argument('--max-len', type=int, default=4096, help='octets of the longest input tried')
     args = options.parse_args()
 
@@ -53,6 +72,9 @@ def main():
                 kept = [str(path.resolve()) for path in args.findings.glob(f'{args.target.name}-*')
                         if path.stat().st_mtime >= started]
                 failed(status, ', '.join(kept) or 'no, the target ended by itself')
+        if args.keep:
+            kept = keep(fuzz, pathlib.Path(scratch), args.corpus)
+            print(f'{args.target.name}: {kept} new seeds')
     print(f'{args.target.name}: {len(seeds)} seeds, {args.seconds} s, no finding')
 
 
