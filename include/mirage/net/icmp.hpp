@@ -49,9 +49,8 @@ public:
         case wire::icmpv4_type::destination_unreachable:
         case wire::icmpv4_type::time_exceeded:
         case wire::icmpv4_type::parameter_problem:
-            // Counted only: a connection survives any ICMP error (RFC 5927 section 5.2 for TCP), and a datagram's
-            // sender has its own timeout.
             ++statistics_.errors_received;
+            stack_.ip().undelivered(view->payload(), &*view);
             break;
         default: // RFC 1122 section 3.2.2: unknown types are discarded silently
             break;

@@ -55,6 +55,30 @@ class ipv4::state {
     std::uint16_t identification_;
     ipv4_statistics statistics_{};
 
+public:
+    /// Is told of a packet of ours that is known not to have arrived: its header and at least 8 octets of what it
+    /// carried, and why, as in meaning(). Anybody on the way, and whoever guesses well, can make it be called.
+    using loss_handler = void (*)(Stack&, const wire::ipv4_view& lost, errc why) noexcept;
+
+private:
+    struct loss_listener {
+        wire::ip_protocol protocol{};
+        loss_handler told = nullptr;
+    };
+    std::array<loss_listener, 2> loss_listeners_{}; // UDP and TCP
+    void (*spread_loss_)(state&, octets, const wire::icmpv4_view*) noexcept = nullptr;
+
+    /// See undelivered().
+    static void spread_loss(state& self, octets quote, const wire::icmpv4_view* error) noexcept {
+        const errc why = error == nullptr ? errc::unreachable : meaning(*error);
+        const auto lost = wire::ipv4_view::parse_quote(quote);
+        if (why == errc{} || !lost || lost->source() != self.address() || lost->fragment_offset() != 0)
+            return;
+        for (const auto& l : self.loss_listeners_)
+            if (l.told != nullptr && l.protocol == lost->protocol())
+                l.told(self.stack_, *lost, why);
+    }
+
     /// What the neighbour cache acts through.
     struct arp_output {
         state& self;
@@ -73,7 +97,10 @@ class ipv4::state {
                                                             .gso_size = w.gso_size}));
             self.stack_.device_touched();
         }
-        void failed(waiting_packet&&, ipv4_address) noexcept { ++self.statistics_.unresolved; }
+        void failed(waiting_packet&& w, ipv4_address) noexcept {
+            ++self.statistics_.unresolved;
+            self.undelivered(w.packet.view(), nullptr); // as a router would say: RFC 1812 section 5.2.7.1
+        }
     } arp_{*this};
     rate_limit defences_{std::chrono::seconds{10}, 1};
 
@@ -109,6 +136,24 @@ public:
     /// Tells the neighbours who has our address. RFC 5227 section 2.3
     void announce() noexcept {
         send_arp(mac_address::broadcast(), wire::arp_packet::announcement(stack_.device().mac(), address()));
+    }
+
+    /// From now on `told` hears of lost packets of `protocol`. A transport asks for it when the first of its users can
+    /// be told something: an image that only answers has no code for it, hence the pointer.
+    void report_losses(wire::ip_protocol protocol, loss_handler told) noexcept {
+        spread_loss_ = &spread_loss;
+        for (auto& l : loss_listeners_)
+            if (l.told == nullptr || l.protocol == protocol) {
+                l = {protocol, told};
+                return;
+            }
+    }
+
+    /// The packet of which `quote` is at least the beginning did not arrive, as an ICMP error says; nullptr: as we know
+    /// ourselves.
+    void undelivered(octets quote, const wire::icmpv4_view* error) noexcept {
+        if (spread_loss_ != nullptr)
+            spread_loss_(*this, quote, error);
     }
 
     /// The address that packets to `destination` come from; unspecified when there is no way to it.

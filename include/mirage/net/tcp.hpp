@@ -10,6 +10,7 @@
 #include "mirage/net/tcp/listener.hpp"
 #include "mirage/net/tcp/stream.hpp"
 #include "mirage/net/tcp/table.hpp"
+#include "mirage/wire/ipv4.hpp"
 #include "mirage/wire/tcp.hpp"
 #include <algorithm>
 #include <array>
@@ -150,6 +151,10 @@ public:
         if (c == nullptr)
             co_return std::unexpected(table_.size() >= options_.max_connections ? errc::no_buffers : errc::in_use);
         stream handle{*this, *c};
+        stack_.ip().report_losses(wire::ip_protocol::tcp,
+                                  [](Stack& stack, const wire::ipv4_view& lost, errc why) noexcept {
+                                      stack.tcp().undelivered(lost, why);
+                                  });
         machine::open_active(c->tcb, machine::initial_sequence_number(isn_secret_, c->tuple, stack_.now()));
         ++statistics_.connections_opened;
         touch(*c);
@@ -166,7 +171,26 @@ public:
         co_await awaiter{*c};
         if (c->ended != machine::ending::none)
             co_return std::unexpected(c->error());
+        c->unreachable = false; // whatever was in the way
         co_return std::move(handle);
+    }
+
+    /// A segment of ours did not arrive. Ends a connection that is being opened when the error is a hard one; a soft one
+    /// is the reason to give when nobody answers in the end. RFC 1122 section 4.2.3.9, RFC 9293 section 3.9.2.2
+    void undelivered(const wire::ipv4_view& lost, errc why) noexcept {
+        const std::byte* const header = lost.payload().data();
+        connection_type* const c = table_.find({{lost.source(), wire::tcp_at::source_port::load(header)},
+                                                {lost.destination(), wire::tcp_at::destination_port::load(header)}});
+        // Synchronized connections survive all errors: RFC 5927 section 5.2.
+        if (c == nullptr || c->tcb.state != machine::state::syn_sent)
+            return;
+        const machine::sequence seq{wire::tcp_at::sequence::load(header)};
+        if (before(seq, c->tcb.snd.una) || !before(seq, c->tcb.snd.max)) // RFC 5927 section 4.1
+            return;
+        if (why == errc::refused)
+            finish(*c, machine::ending::refused);
+        else
+            c->unreachable = true;
     }
 
     /// A packet of the network layer below. RFC 9293 section 3.10.7

@@ -7,6 +7,7 @@
 #include "mirage/net/packet.hpp"
 #include "mirage/wire/checksum.hpp"
 #include "mirage/wire/icmpv4.hpp"
+#include "mirage/wire/ipv4.hpp"
 #include "mirage/wire/udp.hpp"
 #include <algorithm>
 #include <memory>
@@ -92,7 +93,7 @@ public:
             return;
         }
         socket* const s = find(view->destination_port());
-        if (s == nullptr) {
+        if (s == nullptr || !s->speaks_with({packet.source, view->source_port()})) {
             ++statistics_.no_port;
             if constexpr (Stack::has_icmp) // RFC 1122 section 4.1.3.1
                 stack_.icmp().unreachable(packet, wire::unreachable_code::port);
@@ -117,6 +118,19 @@ public:
             stack_.loop().post(*op);
     }
 
+    /// A datagram of ours did not arrive. RFC 1122 section 4.1.3.3
+    void undelivered(const wire::ipv4_view& lost, errc why) noexcept {
+        const std::byte* const header = lost.payload().data();
+        socket* const s = find(wire::udp_at::source_port::load(header));
+        const ipv4_endpoint to{lost.destination(), wire::udp_at::destination_port::load(header)};
+        if (s == nullptr || !s->hears_of_losses_ || !s->speaks_with(to))
+            return;
+        s->lost_ = why;
+        s->lost_to_ = to;
+        if (operation* const op = s->readers_.pop_front())
+            stack_.loop().post(*op);
+    }
+
     /// A port in the user's hands. Neither copied nor moved; destroying it closes the port.
     class socket : public list_hook {
         state& layer_;
@@ -124,21 +138,31 @@ public:
         std::size_t backlog_, length_ = 0;
         intrusive_list<queued> queue_;
         intrusive_list<operation> readers_;
-        errc failed_{};
+        errc failed_{}, lost_{};
+        bool hears_of_losses_ = false;
+        ipv4_endpoint peer_{}, lost_to_{};
 
         friend state;
+
+        bool speaks_with(ipv4_endpoint other) const noexcept { return peer_.port == 0 || peer_ == other; }
 
         struct receive_awaiter : resumption {
             socket& from;
             explicit receive_awaiter(socket& s) noexcept : from{s} {}
-            bool await_ready() const noexcept { return !from.queue_.empty() || from.failed_ != errc{}; }
+            bool await_ready() const noexcept {
+                return !from.queue_.empty() || from.failed_ != errc{} || from.lost_ != errc{};
+            }
             void await_suspend(std::coroutine_handle<> h) noexcept {
                 this->set(h);
                 from.readers_.push_back(*this);
             }
             result<datagram> await_resume() noexcept {
-                if (from.queue_.empty())
-                    return std::unexpected(from.failed_ == errc{} ? errc::would_block : from.failed_);
+                if (from.queue_.empty()) {
+                    const errc lost = std::exchange(from.lost_, errc{});
+                    return std::unexpected(from.failed_ != errc{} ? from.failed_
+                                           : lost != errc{}       ? lost
+                                                                  : errc::would_block);
+                }
                 queued& node = *from.queue_.pop_front();
                 --from.length_;
                 datagram d = std::move(node.content);
@@ -170,6 +194,24 @@ public:
 
         std::uint16_t port() const noexcept { return port_; }
         result<> status() const noexcept { return failed_ == errc{} ? result<>{} : std::unexpected(failed_); }
+
+        /// Hears `peer` alone from now on, and of losses.
+        void connect(ipv4_endpoint peer) noexcept {
+            peer_ = peer;
+            hear_of_losses();
+        }
+        /// From now on receive() says, once, errc::refused when an ICMP error tells that nobody takes what we sent to
+        /// lost_to(), errc::unreachable when there is no way to it. Such errors are easily forged: a hint, not a
+        /// proof. Off at first, for a server must not end because of one client. RFC 1122 section 4.1.3.3
+        void hear_of_losses() noexcept {
+            hears_of_losses_ = true;
+            layer_.stack_.ip().report_losses(
+                wire::ip_protocol::udp, [](Stack& stack, const wire::ipv4_view& lost, errc why) noexcept {
+                    stack.udp().undelivered(lost, why);
+                });
+        }
+        /// Whom the datagram was sent to that receive() failed for.
+        ipv4_endpoint lost_to() const noexcept { return lost_to_; }
 
         /// Awaitable: the next datagram, as result<datagram>. errc::in_use when the port was taken.
         auto receive() noexcept { return receive_awaiter{*this}; }

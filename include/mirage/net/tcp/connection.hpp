@@ -34,6 +34,7 @@ struct connection : table_hook, dirty_hook, queue_hook {
     std::uint32_t send_limit = 0; ///< octets that to_send may hold
     ending ended = ending::none;
     bool has_handle = false;      ///< a stream object refers to this
+    bool unreachable = false;     ///< while it was being opened, somebody said that there is no way to the peer
 
     /// The one timer: it may fire before anything is due, never after.
     struct alarm_timer : timer {
@@ -48,7 +49,7 @@ struct connection : table_hook, dirty_hook, queue_hook {
     errc error() const noexcept {
         switch (ended) {
         case ending::refused: return errc::refused;
-        case ending::timed_out: return errc::timed_out;
+        case ending::timed_out: return unreachable ? errc::unreachable : errc::timed_out;
         case ending::finished: return errc::closed;
         case ending::none:
         case ending::reset: break;
