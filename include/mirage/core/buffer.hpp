@@ -151,6 +151,7 @@ public:
 class page {
     buffer* owner_ = nullptr;
     friend class buffer_pool;
+    friend class page_run;
     explicit page(buffer* owner) noexcept : owner_{owner} {}
 
 public:
