@@ -51,7 +51,7 @@ void read_properties(tap& link, const std::string& device) {
 
 } // namespace
 
-std::expected<tap, std::string> open_tap(const std::string& device, bool offloads) {
+std::expected<tap, std::string> open_tap(const std::string& device, bool header) {
     if (device.empty() || device.size() >= IFNAMSIZ || ::if_nametoindex(device.c_str()) == 0)
         return std::unexpected("there is no such interface; "
                                + how_to_make(device.empty() ? "tap0" : device));
@@ -60,15 +60,19 @@ std::expected<tap, std::string> open_tap(const std::string& device, bool offload
         return std::unexpected("/dev/net/tun cannot be opened: " + std::string{std::strerror(errno)}
                                + "; user networking does without it");
     ifreq request = request_for(device);
-    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (offloads ? IFF_VNET_HDR : 0));
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (header ? IFF_VNET_HDR : 0));
     if (::ioctl(link.descriptor.get(), TUNSETIFF, &request) != 0)
         return std::unexpected(why_not_attached(errno, device));
-    // Without offloads this takes back what an earlier user of the interface may have asked for.
-    const unsigned features = offloads ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN : 0;
-    if (::ioctl(link.descriptor.get(), TUNSETOFFLOAD, features) != 0 && offloads)
-        return std::unexpected(std::string{"the kernel offers no offloads: leave ',vnet' away"});
+    (void)take_unfinished(link.descriptor.get(), false, false); // what an earlier user may have asked for
+    link.header = header;
     read_properties(link, device);
     return link;
+}
+
+bool take_unfinished(int descriptor, bool checksums, bool joined_segments) noexcept {
+    const unsigned features =
+        (checksums ? TUN_F_CSUM : 0u) | (checksums && joined_segments ? TUN_F_TSO4 | TUN_F_TSO_ECN : 0u);
+    return ::ioctl(descriptor, TUNSETOFFLOAD, features) == 0;
 }
 
 std::expected<tap, std::string> adopt_tap(int descriptor) {

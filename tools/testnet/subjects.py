@@ -26,7 +26,7 @@ def host(app, build, device):
 def hvt(app, build, device):
     """The appliance as a guest of the project's own tender."""
     tender = os.path.join(build, "platform/hvt/tender/mirage-hvt")
-    return [tender, "--mem=64", f"--net:service={device}", "--", app.image(build, ".hvt"), *_address_keys(device),
+    return [tender, f"--net:service={device}", "--", app.image(build, ".hvt"), *_address_keys(device),
             *app.keys]
 
 

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>
@@ -23,39 +22,49 @@ void net_device::mark_gone() noexcept {
 }
 
 outcome<> net_device::capture_to(const std::string& path) {
-    capture_ =
-        hosted::unique_fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)};
-    // pcap savefile format: magic, version 2.4, zone, accuracy, longest frame, LINKTYPE_ETHERNET
-    constexpr std::uint32_t header[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 65'535 + 14, 1};
-    if (!capture_ || ::write(capture_.get(), header, sizeof header) != sizeof header)
-        return failure("--pcap:" + name_ + "=" + path + ": " + std::strerror(errno));
+    auto file = frame_capture::open(path);
+    if (!file)
+        return failure("--pcap:" + name_ + "=" + path + ": " + file.error());
+    capture_ = std::move(*file);
     return {};
 }
 
-void net_device::record(std::span<const std::byte> frame) const noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    const auto size = static_cast<std::uint32_t>(frame.size());
-    std::uint32_t header[4] = {static_cast<std::uint32_t>(now.tv_sec),
-                               static_cast<std::uint32_t>(now.tv_nsec / 1000), size, size};
-    // One call per record, appending: two threads write here.
-    const iovec parts[2] = {{header, sizeof header}, {const_cast<std::byte*>(frame.data()), frame.size()}};
-    (void)!::writev(capture_.get(), parts, 2);
+void net_device::take(bool unfinished, bool joined) noexcept {
+    joined &= unfinished;
+    if (!header_ || (unfinished == takes_unfinished_ && joined == takes_joined_))
+        return;
+    if (hosted::take_unfinished(frames_.get(), unfinished, joined)) {
+        takes_unfinished_ = unfinished;
+        takes_joined_ = joined;
+    }
 }
 
-std::span<const std::byte> net_device::sending(std::span<const std::byte> frame) const noexcept {
+void net_device::prepare(const outgoing_frame& frame, frame_parts& parts) noexcept {
+    // The kernel checks these numbers, and refuses what makes no sense: they are the guest's.
+    const auto& offload = frame.offload;
     if (capture_)
-        record(frame);
-    return frame;
+        capture_->record(frame.octets, offload.flags & offload.needs_checksum ? offload.checksum_start : 0u,
+                         offload.checksum_offset);
+    parts.count = 0;
+    if (header_) {
+        parts.header = {.flags = static_cast<std::uint8_t>(offload.flags & offload.needs_checksum),
+                        .segmentation = offload.segmentation,
+                        .segment_size = offload.segment_size,
+                        .checksum_start = offload.checksum_start,
+                        .checksum_offset = offload.checksum_offset};
+        parts.part[parts.count++] = {&parts.header, sizeof parts.header};
+    }
+    parts.part[parts.count++] = {const_cast<std::byte*>(frame.octets.data()), frame.octets.size()};
 }
 
-void net_device::write(std::span<const std::byte> frame) noexcept {
-    (void)sending(frame);
+void net_device::write(const outgoing_frame& frame) noexcept {
+    frame_parts parts;
+    prepare(frame, parts);
     if (gone_)
         return;
     ssize_t n;
     do
-        n = ::write(frames_.get(), frame.data(), frame.size());
+        n = ::writev(frames_.get(), parts.part, static_cast<int>(parts.count));
     while (n < 0 && errno == EINTR);
     sent(n < 0 ? -errno : n);
 }
@@ -85,21 +94,40 @@ void net_device::sent(std::int64_t outcome) noexcept {
     }
 }
 
-std::int64_t net_device::read(std::span<std::byte> room) noexcept {
+incoming_frame net_device::read(std::span<std::byte> room) noexcept {
     if (gone_ || room.empty()) // a read of nothing would look like the end of the link
-        return -1;
+        return {};
+    frame_parts parts;
+    prepare(room, parts);
     ssize_t n;
     do
-        n = ::read(frames_.get(), room.data(), room.size());
+        n = ::readv(frames_.get(), parts.part, static_cast<int>(parts.count));
     while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        if (capture_)
-            record(room.first(static_cast<std::size_t>(n)));
-        return n;
-    }
-    if (n == 0 || (errno != EAGAIN && errno != EIO))
+    return received(parts, n < 0 ? -errno : n);
+}
+
+void net_device::prepare(std::span<std::byte> room, frame_parts& parts) const noexcept {
+    parts.count = 0;
+    if (header_)
+        parts.part[parts.count++] = {&parts.header, sizeof parts.header};
+    parts.part[parts.count++] = {room.data(), room.size()};
+}
+
+incoming_frame net_device::received(const frame_parts& parts, std::int64_t outcome) noexcept {
+    if (outcome == 0 || (outcome < 0 && outcome != -EAGAIN && outcome != -EIO))
         mark_gone();
-    return -1;
+    const auto length = outcome - (header_ ? std::int64_t{sizeof parts.header} : 0);
+    if (length <= 0)
+        return {};
+    const hosted::offload_header header = header_ ? parts.header : hosted::offload_header{};
+    const bool unfinished = (header.flags & header.needs_checksum) != 0;
+    if (capture_) {
+        const iovec& room = parts.part[parts.count - 1];
+        capture_->record({static_cast<const std::byte*>(room.iov_base), static_cast<std::size_t>(length)},
+                         unfinished ? header.checksum_start : 0u, header.checksum_offset);
+    }
+    const bool joined = (header.segmentation & ~unsigned{header.ecn}) == header.tcp_ipv4;
+    return {length, header.flags, joined ? header.segment_size : std::uint16_t{0}};
 }
 
 namespace {
@@ -134,13 +162,13 @@ outcome<hosted::tap> open_net(const std::string& value) {
         auto cable = network->start();
         if (!cable)
             return failure(cable.error());
-        return hosted::tap{std::move(*cable), hosted::user_network::mtu, true};
+        return hosted::tap{std::move(*cable), hosted::user_network::mtu};
     }
     if (value.starts_with("@")) {
         const auto fd = adopted(value);
         return fd ? hosted::adopt_tap(*fd) : failure("expected an open descriptor, @3 for example");
     }
-    return hosted::open_tap(value, false);
+    return hosted::open_tap(value, true);
 }
 
 outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& name, options& left) {
@@ -161,7 +189,8 @@ outcome<> attach_net(abi::manifest_entry& entry, device& to, const std::string& 
         return wrong("--net-mac:" + name, mac.error());
     std::memcpy(entry.net.mac, mac->data(), mac->size());
     entry.net.mtu = static_cast<std::uint16_t>(link->mtu);
-    to.net = std::make_unique<net_device>(name, std::move(link->descriptor));
+    entry.offloads = link->header;
+    to.net = std::make_unique<net_device>(name, std::move(link->descriptor), link->header);
     return file.empty() ? outcome<>{} : to.net->capture_to(file);
 }
 

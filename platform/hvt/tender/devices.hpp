@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "frame.hpp"
+#include "frame_capture.hpp"
 #include "message.hpp"
 #include "mirage/hosted/unique_fd.hpp"
 #include "mirage/hvt/abi.hpp"
@@ -14,18 +16,21 @@ namespace mirage::tender {
 /// A network device: a descriptor that gives and takes one frame per call. Used by two threads.
 class net_device {
     std::string name_;
-    hosted::unique_fd frames_, capture_;
+    hosted::unique_fd frames_;
+    bool header_;                                    ///< a hosted::offload_header precedes each frame
+    std::unique_ptr<frame_capture> capture_;
     std::atomic<bool> gone_ = false, refusing_ = false;
-    std::atomic<std::uint64_t> lost_ = 0; ///< frames that the host did not take
-
-    void record(std::span<const std::byte> frame) const noexcept;
+    std::atomic<std::uint64_t> lost_ = 0;            ///< frames that the host did not take
+    bool takes_unfinished_ = false, takes_joined_ = false;
 
 public:
-    net_device(std::string name, hosted::unique_fd frames) noexcept
-        : name_{std::move(name)}, frames_{std::move(frames)} {}
+    net_device(std::string name, hosted::unique_fd frames, bool header) noexcept
+        : name_{std::move(name)}, frames_{std::move(frames)}, header_{header} {}
 
     const std::string& name() const noexcept { return name_; }
     int descriptor() const noexcept { return frames_.get(); }
+    /// The interface completes checksums and cuts TCP segments.
+    bool offloads() const noexcept { return header_; }
     /// The interface behind it was removed: nothing comes any more.
     bool gone() const noexcept { return gone_; }
     void mark_gone() noexcept;
@@ -33,15 +38,21 @@ public:
     /// Writes every frame to this file from now on: pcap, microseconds.
     outcome<> capture_to(const std::string& path);
 
+    /// What the guest takes as it comes, from now on. Without offloads() nothing is ever unfinished.
+    void take(bool unfinished, bool joined) noexcept;
+
     /// Sends one frame; what the interface does not take (it is down, its queue is full) is lost, and said
     /// once.
-    void write(std::span<const std::byte> frame) noexcept;
-    /// The two halves of write() around a system call that somebody else makes: what to send (nothing over an
-    /// interface that is gone), and how that ended: octets sent, or an error number, negated.
-    std::span<const std::byte> sending(std::span<const std::byte> frame) const noexcept;
+    void write(const outgoing_frame& frame) noexcept;
+    /// The two halves of write() around a system call that somebody else makes: what to hand to the kernel, and how
+    /// that ended: octets sent, or an error number, negated.
+    void prepare(const outgoing_frame& frame, frame_parts& parts) noexcept;
     void sent(std::int64_t outcome) noexcept;
-    /// Receives one frame into `room`, cut to its size. Its length; -1 when there is none now.
-    std::int64_t read(std::span<std::byte> room) noexcept;
+    /// Receives one frame into `room`, cut to its size.
+    incoming_frame read(std::span<std::byte> room) noexcept;
+    /// The halves of read(), likewise.
+    void prepare(std::span<std::byte> room, frame_parts& parts) const noexcept;
+    incoming_frame received(const frame_parts& parts, std::int64_t outcome) noexcept;
 };
 
 /// A disk: a file or block device of this machine.

@@ -147,10 +147,10 @@ outcome<> hypercalls::transfer_frame(std::uint64_t address, bool write) {
     if (call->handle < devices_.size() && devices_[call->handle].net) {
         net_device& net = *devices_[call->handle].net;
         if (write) {
-            net.write(memory_.readable(call->data, call->len));
+            net.write({memory_.readable(call->data, call->len)});
             call->ret = abi::status::ok;
-        } else if (const auto n = net.read(memory_.writable(call->data, call->len)); n >= 0) {
-            call->len = static_cast<std::uint64_t>(n);
+        } else if (const auto frame = net.read(memory_.writable(call->data, call->len)); frame.length >= 0) {
+            call->len = static_cast<std::uint64_t>(frame.length);
             call->ret = abi::status::ok;
         } else {
             call->ret = abi::status::again;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "net_ring.hpp"
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -23,7 +25,8 @@ void store(std::uint32_t& shared, std::uint32_t value) noexcept {
 } // namespace
 
 outcome<> net_ring::start() {
-    writes_.open();
+    reads_.reserve(abi::ring_slots);
+    frames_.open();
     kick_ = hosted::unique_fd{::eventfd(0, EFD_CLOEXEC)};
     pthread_t id;
     if (!kick_ || ::pthread_create(&id, nullptr, thread, this) != 0)
@@ -32,89 +35,110 @@ outcome<> net_ring::start() {
     return {};
 }
 
-/// Takes a frame to be sent. Its entry is the guest's again after give_back_writes().
-void net_ring::serve_write(const abi::ring_entry& e) {
+/// What the guest says that it takes as it comes. Nothing at first: it knows, then, what it is given.
+void net_ring::heed_wishes() noexcept {
+    const std::uint64_t unfinished = __atomic_load_n(&shared().takes_unfinished, __ATOMIC_RELAXED),
+                        joined = __atomic_load_n(&shared().takes_joined, __ATOMIC_RELAXED);
+    if (unfinished == unfinished_ && joined == joined_)
+        return;
+    unfinished_ = unfinished;
+    joined_ = joined;
+    for (std::size_t i = 0; i < devices_.size(); ++i)
+        if (devices_[i].net)
+            devices_[i].net->take((unfinished >> i & 1) != 0, (joined >> i & 1) != 0);
+}
+
+/// Takes a frame to be sent; its memory is the guest's again when the ring's head has passed it.
+void net_ring::take_write(const abi::ring_entry& e) {
     const auto frame = memory_.readable(e.data, e.len);
     if (frame.empty() && e.len != 0)
         die("the guest put a frame outside of its memory on the network ring");
     if (e.handle < devices_.size() && devices_[e.handle].net && !devices_[e.handle].net->gone())
-        writes_.add(e.handle, frame);
+        frames_.add(e.handle, {frame, e.offload});
 }
 
-/// Sends what serve_write() has taken, and gives the entries before ent_head_ back.
-void net_ring::give_back_writes() noexcept {
-    writes_.send();
-    store(shared().ent_head, ent_head_);
+void net_ring::commit(const abi::ring_commit& answer) noexcept {
+    // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
+    std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &answer, sizeof answer);
+    store(shared().com_tail, ++com_tail_);
 }
 
-/// False: nothing was there, and the entry was left where it is.
-bool net_ring::serve_read(const abi::ring_entry& e, read_policy empty, std::uint64_t& received) {
+/// Keeps a read for answer_reads().
+void net_ring::take_read(const abi::ring_entry& e) {
     const auto room = memory_.writable(e.data, e.len);
     if (room.empty() && e.len != 0)
         die("the guest put a buffer that it cannot write to on the network ring");
-    abi::ring_commit c{.id = e.id, .ret = abi::status::invalid};
-    if (e.handle < devices_.size() && devices_[e.handle].net) {
-        // A device that was empty a moment ago is not asked again for each of the guest's reads.
-        const std::uint64_t bit = std::uint64_t{1} << e.handle;
-        const std::int64_t n = (empty_ & bit) != 0 ? -1 : devices_[e.handle].net->read(room);
-        empty_ |= n < 0 ? bit : 0;
-        if (n < 0 && empty == read_policy::hold && !others_behind(ent_head_))
-            return false;
-        c.ret = n < 0 ? abi::status::again : abi::status::ok;
-        c.len = n < 0 ? 0 : static_cast<std::uint32_t>(n);
-        received |= n < 0 ? 0 : bit;
-    }
-    // A guest that never empties its commits overwrites its own: nobody else's memory is concerned.
-    std::memcpy(&shared().commit[com_tail_ % abi::ring_slots], &c, sizeof c);
-    store(shared().com_tail, ++com_tail_);
-    return true;
+    if (reads_.size() < abi::ring_slots)
+        reads_.push_back({e.id, e.handle, room});
+    else // more than a guest can have that keeps count
+        commit({.id = e.id, .ret = abi::status::again});
 }
 
-/// Whether an entry behind `position` is for a device that is not known to be empty: it must not wait for one
-/// that is.
-bool net_ring::others_behind(std::uint32_t position) const noexcept {
-    for (const std::uint32_t tail = load(shared().ent_tail); ++position != tail;) {
-        const std::uint32_t handle = shared().entry[position % abi::ring_slots].handle;
-        if (handle >= devices_.size() || (empty_ >> handle & 1) == 0)
-            return true;
-        if (position - ent_head_ > abi::ring_slots) // the guest moves its index while we look
-            return true;
-    }
-    return false;
+/// Receives for the `run` reads from `first` on, all of one device. How many have a frame now, in frames_in_.
+std::size_t net_ring::receive(std::size_t first, std::size_t run) {
+    net_device& from = *devices_[reads_[first].handle].net;
+    std::array<std::span<std::byte>, frame_batch::most> rooms;
+    for (std::size_t i = 0; i < run; ++i)
+        rooms[i] = reads_[first + i].room;
+    return from.gone() ? 0 : frames_.receive(from, std::span{rooms}.first(run), frames_in_);
 }
 
-std::uint64_t net_ring::serve(bool hold_last_reads) {
+/// Answers the reads in order, as far as their devices have frames. Bit h: device h had one.
+std::uint64_t net_ring::answer_reads(read_policy empty) {
+    std::uint64_t received = 0, exhausted = 0;
+    std::size_t kept = 0;
+    for (std::size_t i = 0, run = 1; i < reads_.size(); i += run, run = 1) {
+        const std::uint32_t handle = reads_[i].handle;
+        if (handle >= devices_.size() || !devices_[handle].net) {
+            commit({.id = reads_[i].id, .ret = abi::status::invalid});
+            continue;
+        }
+        // As many at once as came the last time, and one more to learn that there are no others.
+        const std::uint64_t bit = std::uint64_t{1} << handle;
+        const std::size_t most = std::min<std::size_t>(usual_[handle] + 1, frame_batch::most);
+        while (run < most && i + run < reads_.size() && reads_[i + run].handle == handle)
+            ++run;
+        const std::size_t got = (exhausted & bit) != 0 ? 0 : receive(i, run);
+        if (got != 0)
+            received |= bit;
+        if ((exhausted & bit) == 0)
+            usual_[handle] = got == run ? std::min<std::size_t>(2 * run, frame_batch::most) : got;
+        if (got != run)
+            exhausted |= bit;
+        for (std::size_t j = 0; j < got; ++j)
+            commit({.id = reads_[i + j].id,
+                    .ret = abi::status::ok,
+                    .len = static_cast<std::uint32_t>(frames_in_[j].length),
+                    .flags = frames_in_[j].flags,
+                    .segment_size = frames_in_[j].segment_size});
+        for (std::size_t j = got; j < run; ++j)
+            if (empty == read_policy::complete)
+                commit({.id = reads_[i + j].id, .ret = abi::status::again});
+            else
+                reads_[kept++] = reads_[i + j];
+    }
+    reads_.resize(kept);
+    return received;
+}
+
+std::uint64_t net_ring::serve(read_policy empty) {
     const std::lock_guard lock{serving_};
-    std::uint64_t received = 0;
-    empty_ = 0;
+    heed_wishes();
     const std::uint32_t tail = load(shared().ent_tail);
     if (tail - ent_head_ > abi::ring_slots) // a lie: there are not that many slots
         die("the guest's index on the network ring is out of bounds");
-    std::uint32_t first_held = tail; // reads from here on have no write behind them
-    if (hold_last_reads)
-        while (first_held != ent_head_
-               && shared().entry[(first_held - 1) % abi::ring_slots].op == abi::ring_op::net_read)
-            --first_held;
-    bool sending = false;
     for (; ent_head_ != tail; ++ent_head_) {
         abi::ring_entry e; // a copy: the guest may change its own while we look
         std::memcpy(&e, &shared().entry[ent_head_ % abi::ring_slots], sizeof e);
-        if (e.op == abi::ring_op::net_write) {
-            serve_write(e);
-            sending = true;
-            continue;
-        }
-        if (sending)
-            give_back_writes(); // what is read next may be the answer
-        sending = false;
-        if (e.op != abi::ring_op::net_read)
-            continue;
-        const bool last = hold_last_reads && static_cast<std::int32_t>(ent_head_ - first_held) >= 0;
-        if (!serve_read(e, last ? read_policy::hold : read_policy::complete, received))
-            break;
+        if (e.op == abi::ring_op::net_write)
+            take_write(e);
+        else if (e.op == abi::ring_op::net_read)
+            take_read(e);
     }
-    give_back_writes();
-    return received;
+    // What is sent first may bring what is read then.
+    frames_.send();
+    store(shared().ent_head, ent_head_);
+    return answer_reads(empty);
 }
 
 /// How often the thread looks once more before it sleeps: some 20 us, about what a kick and a wake-up cost.
@@ -143,7 +167,7 @@ void* net_ring::thread(void* argument) {
             }
             store(ring.needs_kick, 0);
         }
-        (void)self.serve(false);
+        (void)self.serve(read_policy::complete);
     }
 }
 

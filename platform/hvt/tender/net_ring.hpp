@@ -3,8 +3,9 @@
 #include "devices.hpp"
 #include "frame_batch.hpp"
 #include "memory.hpp"
+#include <array>
 #include <mutex>
-#include <optional>
+#include <vector>
 
 namespace mirage::tender {
 
@@ -14,33 +15,44 @@ namespace mirage::tender {
 class net_ring {
     const guest_memory& memory_;
     std::span<device> devices_;
-    frame_batch writes_;
+    frame_batch frames_;
     hosted::unique_fd kick_;
     std::mutex serving_;
     std::uint32_t ent_head_ = 0, com_tail_ = 0; ///< ours: the copies in the ring are only shown
 
     hvt::abi::net_ring& shared() const noexcept { return memory_.ring(); }
-    std::uint64_t empty_ = 0; ///< devices that had no frame in this round
+    std::uint64_t unfinished_ = 0, joined_ = 0; ///< the guest's wishes, as they were heeded
 
-    bool others_behind(std::uint32_t position) const noexcept;
-    enum class read_policy : bool { complete, hold };
-    void serve_write(const hvt::abi::ring_entry& e);
-    bool serve_read(const hvt::abi::ring_entry& e, read_policy empty, std::uint64_t& received);
-    void give_back_writes() noexcept;
-    std::uint64_t serve(bool hold_last_reads);
+    struct posted_read {
+        std::uint32_t id = 0, handle = 0;
+        std::span<std::byte> room{};
+    };
+    std::vector<posted_read> reads_;    ///< taken from the ring, not yet answered; in order
+    std::vector<std::size_t> usual_;    ///< by device: frames that came together
+    std::array<incoming_frame, frame_batch::most> frames_in_{};
+
+    enum class read_policy : bool { complete, hold }; ///< what becomes of a read that finds nothing
+
+    void heed_wishes() noexcept;
+    void take_write(const hvt::abi::ring_entry& e);
+    void take_read(const hvt::abi::ring_entry& e);
+    void commit(const hvt::abi::ring_commit& answer) noexcept;
+    std::size_t receive(std::size_t first, std::size_t run);
+    std::uint64_t answer_reads(read_policy empty);
+    std::uint64_t serve(read_policy empty);
     static void* thread(void* self);
 
 public:
     net_ring(const guest_memory& memory, std::span<device> devices) noexcept
-        : memory_{memory}, devices_{devices}, writes_{devices} {}
+        : memory_{memory}, devices_{devices}, frames_{devices}, usual_(devices.size()) {}
 
     /// The descriptor that KVM signals when the guest kicks, and the thread that waits for it.
     outcome<> start();
     int kick_descriptor() const noexcept { return kick_.get(); }
 
-    /// The guest waits: serves all that it has posted. Reads that nothing stands behind stay posted while
-    /// their device is empty. Bit h: a frame of device h was committed.
-    std::uint64_t serve_in_poll() { return serve(true); }
+    /// The guest waits: serves all that it has posted. Reads stay here while their device is empty. Bit h: a frame
+    /// of device h was committed.
+    std::uint64_t serve_in_poll() { return serve(read_policy::hold); }
 };
 
 } // namespace mirage::tender

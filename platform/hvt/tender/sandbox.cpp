@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sandbox.hpp"
 #include "mirage/hosted/sandbox.hpp"
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -14,8 +15,10 @@ outcome<> enter_sandbox() {
     static constexpr allowed_call calls[] = {
         {SYS_ioctl, equals, 1, KVM_RUN},
         {SYS_read},
+        {SYS_readv},
         {SYS_write},
-        {SYS_io_uring_enter}, // a queue that can do no more than write: frame_batch
+        {SYS_ioctl, equals, 1, TUNSETOFFLOAD},
+        {SYS_io_uring_enter}, // a queue that can do no more than read and write: frame_batch
         {SYS_epoll_pwait},
         {SYS_timerfd_settime},
         {SYS_futex},

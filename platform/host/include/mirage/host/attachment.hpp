@@ -11,7 +11,7 @@ namespace mirage::host {
 /// behind it.
 struct attachment {
     int descriptor = -1;
-    bool offloads = false; ///< each frame has an offload_header in front
+    bool offloads = false; ///< each frame has a hosted::offload_header in front
     std::size_t mtu = 1500;
     std::string_view device{}; ///< the TAP interface's name; empty for user networking
     bool up = true;            ///< false: nothing goes through before somebody sets it up

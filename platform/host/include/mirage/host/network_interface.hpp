@@ -7,7 +7,7 @@
 #include "mirage/host/capture.hpp"
 #include "mirage/host/link_watch.hpp"
 #include "mirage/host/machine.hpp"
-#include "mirage/host/offload_header.hpp"
+#include "mirage/hosted/offload_header.hpp"
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -21,6 +21,7 @@ namespace mirage::host {
 /// into and out of the pool's pages. One more call per burst finds that nothing is left; none are needed to
 /// get ready.
 class network_interface : input_source {
+    using offload_header = hosted::offload_header;
     static constexpr std::size_t ethernet_header = 14, vlan_tag = 4;
     /// Octets that a joined packet may have, its link header included.
     static constexpr std::size_t largest_joined = 65535 + ethernet_header;

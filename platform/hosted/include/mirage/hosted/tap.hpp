@@ -16,11 +16,16 @@ struct tap {
     std::size_t mtu = 1500; ///< octets
     bool up = true;         ///< false: nothing goes through before somebody sets it up
     std::string device{};   ///< the interface's name; empty: a descriptor without one
+    bool header = false;    ///< each frame has an offload_header in front, both ways
 };
 
-/// Opens the existing interface `device`; with `offloads` each frame has a virtio_net_hdr in front and may be
-/// a large TCP segment. The error is a sentence for a person, with what to do.
-std::expected<tap, std::string> open_tap(const std::string& device, bool offloads);
+/// Opens the existing interface `device`; with `header` each frame has an offload_header in front, and what is sent
+/// may be a large TCP segment. The error is a sentence for a person, with what to do.
+std::expected<tap, std::string> open_tap(const std::string& device, bool header);
+
+/// What the kernel may leave undone in the frames of an interface with an offload_header: their transport checksum,
+/// and cutting joined TCP segments. False: it does not let us choose.
+bool take_unfinished(int descriptor, bool checksums, bool joined_segments) noexcept;
 
 /// Fills in what is not known about a descriptor that another program has opened (`--net:NAME=@3`).
 std::expected<tap, std::string> adopt_tap(int descriptor);

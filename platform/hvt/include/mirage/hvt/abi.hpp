@@ -92,7 +92,8 @@ struct manifest_entry {
     std::uint16_t block_size = 0;
     std::int64_t host_fd = 0;   ///< the tender's own; 0 in an image
     bool attached = false;
-    std::uint8_t padding[7]{};
+    bool offloads = false;      ///< net, ours alone: ring_offload is understood
+    std::uint8_t padding[6]{};
 };
 static_assert(sizeof(manifest_entry) == 104 && offsetof(manifest_entry, type) == 68);
 static_assert(offsetof(manifest_entry, capacity) == 72 && offsetof(manifest_entry, block_size) == 80);
@@ -133,27 +134,45 @@ inline constexpr std::uint32_t ring_slots = 1024; ///< a power of two; at most o
 
 enum class ring_op : std::uint32_t { net_write = 1, net_read = 2 };
 
+/// What a frame leaves to the other side. It lies where the ABI reserves octets, and is ours alone: only a device whose
+/// manifest_entry::offloads is set reads it. The words are those of VIRTIO 1.1 section 5.1.6; all 0 leaves nothing.
+struct ring_offload {
+    static constexpr std::uint8_t needs_checksum = 1, data_valid = 2; // flags
+    static constexpr std::uint8_t no_segments = 0, tcp_ipv4 = 1;      // segmentation
+
+    std::uint8_t flags = 0;
+    std::uint8_t segmentation = 0;
+    std::uint16_t segment_size = 0;    ///< TCP payload octets
+    std::uint16_t checksum_start = 0;  ///< from the start of the frame
+    std::uint16_t checksum_offset = 0; ///< from checksum_start
+};
+
 struct ring_entry {
     ring_op op{};
     std::uint32_t handle = 0;
     std::uint64_t data = 0;
     std::uint32_t len = 0;
     std::uint32_t id = 0; ///< comes back in the commit
-    std::uint64_t reserved = 0;
+    ring_offload offload{};
 };
+static_assert(sizeof(ring_offload) == 8 && sizeof(ring_entry) == 32);
 
 /// Of a net_read; a net_write has none.
 struct ring_commit {
     std::uint32_t id = 0;
     status ret{};
     std::uint32_t len = 0;
-    std::uint32_t reserved = 0;
+    std::uint8_t flags = 0, reserved = 0; ///< as in ring_offload, and so is
+    std::uint16_t segment_size = 0;       ///< this; 0: one segment
 };
+static_assert(sizeof(ring_commit) == 16);
 
 /// Indices run freely; slot = index % ring_slots. Each side writes its own cache line only.
 struct net_ring {
     std::uint32_t ent_tail, com_head; ///< written by the guest
-    std::uint8_t padding_guest[56];
+    std::uint64_t takes_unfinished;   ///< bit h: device h may hand up frames whose checksum is not finished (ours alone)
+    std::uint64_t takes_joined;       ///< bit h: and joined TCP segments, up to 64 KiB (ours alone)
+    std::uint8_t padding_guest[40];
     std::uint32_t ent_head, com_tail; ///< written by the tender
     std::uint32_t needs_kick;         ///< by the tender: about to sleep, kick after the next entry
     std::uint8_t padding_tender[52];

@@ -17,8 +17,11 @@ namespace mirage::hvt {
 ///
 /// Receiving: up to `window_` READ entries are outstanding, each with a page of the pool as its buffer; the tender
 /// reads straight into it, and the page becomes the slice that receive() hands up. A READ of an empty interface
-/// comes back empty-handed and its page waits for the next one. Transmitting: one gather into a buffer of our own,
+/// comes back empty-handed and its page waits for the next one. Transmitting: one gather into memory of our own,
 /// which is ours again when the tender has passed the entry. Without a ring, both are hypercalls.
+///
+/// A tender that understands ring_offload (ours, over a TAP interface) completes checksums and cuts TCP segments; with
+/// memory enough for pages of 64 KiB, what arrives comes joined.
 class ethernet {
     friend class network;
 
@@ -26,6 +29,10 @@ class ethernet {
     static constexpr std::uint32_t least_window = 2;
     static constexpr std::uint32_t most_tx = 256;
     static constexpr std::size_t header = 14;
+    static constexpr std::size_t largest_joined = 65535 + header;
+    /// Pages of that size without which frames come as they are: a page is held as long as any of its octets are, and
+    /// on a bad link many connections hold one segment each.
+    static constexpr std::size_t least_large_pages = 512;
 
     ring_port<>& ring_;
     event readable_;
@@ -36,22 +43,24 @@ class ethernet {
 
     // The receive queue: slots of READs, in order: handed up < taken_ <= committed_ <= posted_ <= taken_ + depth.
     std::array<page, depth> page_;
-    std::array<std::uint32_t, depth> length_{};     ///< 0: came back empty
+    std::array<abi::ring_commit, depth> answer_{};  ///< of length 0: came back empty
     std::uint32_t taken_ = 0, committed_ = 0, posted_ = 0;
     std::uint32_t window_ = least_window;
     bool hungry_ = false;                           ///< the interface is believed to hold more
 
-    // The transmit queue: buffers in the order of their entries.
+    // The transmit queue: frames one behind the other in tx_memory_, in the order of their entries.
     std::byte* tx_memory_ = nullptr;
-    std::size_t tx_size_ = 0;                       ///< octets per buffer
-    std::uint32_t tx_count_ = 0, tx_next_ = 0, tx_in_flight_ = 0;
-    std::array<std::uint32_t, most_tx> tx_position_{};
+    std::size_t tx_size_ = 0;                       ///< octets of it
+    std::size_t tx_head_ = 0, tx_tail_ = 0;         ///< where the next frame may begin, where the oldest one does
+    std::uint32_t tx_next_ = 0, tx_in_flight_ = 0;  ///< in these two:
+    std::array<std::uint32_t, most_tx> tx_position_{}, tx_end_{};
 
     std::byte* scratch_ = nullptr;                  ///< takes frames for which no page is left
+    offload offloads_{};
     std::uint64_t dropped_ = 0;
 
 public:
-    static constexpr offload capabilities{};
+    static constexpr offload capabilities{true, true, 65535, true};
 
     ethernet(ring_port<>& ring, scheduler& loop) noexcept : ring_{ring}, readable_{loop} {}
     ethernet(const ethernet&) = delete;
@@ -59,7 +68,7 @@ public:
 
     mac_address mac() const noexcept { return mac_; }
     std::size_t mtu() const noexcept { return mtu_; }
-    static offload offloads() noexcept { return {}; }
+    offload offloads() const noexcept { return offloads_; }
     event& readable() noexcept { return readable_; }
     const buffer_pool& receive_pool() const noexcept { return *pool_; }
     /// The device's bit in what platform::wait() returns: its handle.
@@ -73,7 +82,7 @@ public:
 
     result<> transmit(const transmit_frame& frame) noexcept {
         const std::size_t size = frame.size();
-        if (size > mtu_ + header)
+        if (size > (frame.gso_size != 0 ? offloads_.tso_size : mtu_) + header)
             return std::unexpected(errc::too_large);
         if (!ring_.offered()) {
             gather(frame, tx_memory_);
@@ -82,18 +91,29 @@ public:
             return call.ret == abi::status::ok ? result<>{} : std::unexpected(errc::io);
         }
         reclaim();
-        if (tx_in_flight_ == tx_count_ || ring_.room() == 0) {
+        std::byte* buffer = place_for_sending(size);
+        if (buffer == nullptr) {
             wait_for_room();
-            if (tx_in_flight_ == tx_count_ || ring_.room() == 0)
+            buffer = place_for_sending(size);
+            if (buffer == nullptr)
                 return std::unexpected(errc::would_block);
         }
-        std::byte* const buffer = tx_memory_ + tx_next_ * tx_size_;
         gather(frame, buffer);
+        abi::ring_offload offload{};
+        if (frame.checksum_start != 0)
+            offload = {.flags = abi::ring_offload::needs_checksum,
+                       .segmentation = frame.gso_size != 0 ? abi::ring_offload::tcp_ipv4 : abi::ring_offload::no_segments,
+                       .segment_size = frame.gso_size,
+                       .checksum_start = frame.checksum_start,
+                       .checksum_offset = frame.checksum_offset};
         tx_position_[tx_next_] = ring_.submit({.op = abi::ring_op::net_write,
                                                .handle = handle_,
                                                .data = address_of(buffer),
-                                               .len = static_cast<std::uint32_t>(size)});
-        tx_next_ = tx_next_ + 1 == tx_count_ ? 0 : tx_next_ + 1;
+                                               .len = static_cast<std::uint32_t>(size),
+                                               .offload = offload});
+        tx_head_ = static_cast<std::size_t>(buffer - tx_memory_) + rounded(size);
+        tx_end_[tx_next_] = static_cast<std::uint32_t>(tx_head_);
+        tx_next_ = (tx_next_ + 1) % most_tx;
         ++tx_in_flight_;
         return {};
     }
@@ -120,15 +140,21 @@ protected:
 
         // An eighth of the memory that is left for what arrives, a sixteenth for what leaves.
         const std::size_t left = runtime::memory.capacity() - runtime::memory.used();
-        const std::size_t frame = (mtu_ + header + 63) / 64 * 64, rx_size = std::max<std::size_t>(frame, 2048);
-        pool_.emplace(std::clamp<std::size_t>(left / 8 / rx_size, depth, 1024), rx_size);
-        tx_size_ = frame;
-        tx_count_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(left / 16 / frame, 16, most_tx));
+        const std::size_t frame = rounded(mtu_ + header), rx_size = std::max<std::size_t>(frame, 2048);
+        const bool offloads = ring_.offered() && found->offloads;
+        const bool joined = offloads && left / 8 / rounded(largest_joined) >= least_large_pages;
+        const std::size_t room = joined ? std::max(rx_size, rounded(largest_joined)) : rx_size;
+        pool_.emplace(std::clamp<std::size_t>(left / 8 / room, depth, joined ? 512 : 1024), room);
+        tx_size_ = std::clamp<std::size_t>(left / 16 / 64 * 64, 16 * frame, 1 << 20);
         tx_memory_ = static_cast<std::byte*>(
-            ::operator new(tx_count_ * tx_size_ + rx_size, std::align_val_t{4096}, std::nothrow));
+            ::operator new(tx_size_ + room, std::align_val_t{4096}, std::nothrow));
         if (pool_->size() == 0 || tx_memory_ == nullptr)
             return std::unexpected(errc::no_buffers);
-        scratch_ = tx_memory_ + tx_count_ * tx_size_;
+        scratch_ = tx_memory_ + tx_size_;
+        if (offloads) {
+            offloads_ = {true, true, static_cast<std::uint32_t>(std::min<std::size_t>(65535, tx_size_ / 4)), joined};
+            ring_.take(handle_, joined);
+        }
         return {};
     }
 
@@ -142,14 +168,29 @@ private:
         }
     }
 
+    static constexpr std::size_t rounded(std::size_t size) noexcept { return (size + 63) / 64 * 64; }
+
     void reclaim() noexcept {
         while (tx_in_flight_ > 0) {
-            const std::uint32_t oldest =
-                tx_next_ >= tx_in_flight_ ? tx_next_ - tx_in_flight_ : tx_next_ + tx_count_ - tx_in_flight_;
+            const std::uint32_t oldest = (tx_next_ - tx_in_flight_) % most_tx;
             if (!ring_.passed(tx_position_[oldest]))
                 return;
+            tx_tail_ = tx_end_[oldest];
             --tx_in_flight_;
         }
+    }
+
+    /// Where a frame of `size` octets can be put together; nullptr while too much is in flight.
+    std::byte* place_for_sending(std::size_t size) noexcept {
+        if (tx_in_flight_ == 0)
+            tx_head_ = tx_tail_ = 0;
+        else if (tx_in_flight_ == most_tx || ring_.room() == 0)
+            return nullptr;
+        size = rounded(size);
+        const bool wrapped = tx_in_flight_ != 0 && tx_head_ <= tx_tail_; // the free octets lie between the two
+        if (tx_head_ + size <= (wrapped ? tx_tail_ : tx_size_))
+            return tx_memory_ + tx_head_;
+        return !wrapped && size <= tx_tail_ ? tx_memory_ : nullptr;
     }
 
     /// The tender needs about a microsecond per frame: a full queue is back in the time of a few.
@@ -164,7 +205,7 @@ private:
         do {
             pause();
             reclaim();
-        } while (tx_in_flight_ > tx_count_ / 2 && this_machine.now() < until);
+        } while (tx_in_flight_ > 0 && this_machine.now() < until);
     }
 
     // ---- the ring ----
@@ -177,7 +218,7 @@ private:
 
     /// READs that came back empty hand nothing up; their pages stay in their slots.
     void skip_empty() noexcept {
-        while (taken_ != committed_ && length_[taken_ % depth] == 0)
+        while (taken_ != committed_ && answer_[taken_ % depth].len == 0)
             ++taken_;
     }
 
@@ -221,7 +262,8 @@ private:
             return;
         const std::uint32_t slot = committed_ % depth;
         const bool got = answer.ret == abi::status::ok;
-        length_[slot] = got && keeps(page_[slot], answer.len) ? answer.len : 0;
+        answer_[slot] = answer;
+        answer_[slot].len = got && keeps(page_[slot], answer.len) ? answer.len : 0;
         ++committed_;
         hungry_ = got;
         // As many READs as come back full, and one more to learn that there is nothing left.
@@ -235,7 +277,12 @@ private:
         std::size_t n = 0;
         for (; n < burst.size() && has_arrived(); ++taken_) {
             const std::uint32_t slot = taken_ % depth;
-            burst[n++] = {.data = std::move(page_[slot]).freeze(0, length_[slot])};
+            const abi::ring_commit& answer = answer_[slot];
+            using abi::ring_offload;
+            burst[n++] = {
+                .data = std::move(page_[slot]).freeze(0, answer.len),
+                .checksum_verified = (answer.flags & (ring_offload::needs_checksum | ring_offload::data_valid)) != 0,
+                .gso_size = answer.segment_size};
         }
         return n;
     }

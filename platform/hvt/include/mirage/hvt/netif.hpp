@@ -18,6 +18,7 @@ public:
 
     /// Finds the device and reserves its buffers; says on the console why it cannot.
     result<> open() noexcept {
+        this_network.open();
         const auto done = set_up(name);
         if (done) {
             this_network.add(*this);

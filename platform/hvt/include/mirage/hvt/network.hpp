@@ -132,13 +132,14 @@ class network {
 public:
     ring_port<>& ring() noexcept { return ring_; }
 
-    /// Takes a device that has been set up, for the rest of the machine's life.
-    void add(ethernet& device) noexcept {
-        if (count_ == 0)
-            if (auto* const ring = this_machine.net_ring(); ring != nullptr)
-                ring_.open(*ring, this_machine.poll_serves_ring());
-        devices_[count_++] = &device;
+    /// Takes the ring, if the tender offers one: before the first device is set up.
+    void open() noexcept {
+        if (auto* const ring = this_machine.net_ring(); ring != nullptr && count_ == 0)
+            ring_.open(*ring, this_machine.poll_serves_ring());
     }
+
+    /// Takes a device that has been set up, for the rest of the machine's life.
+    void add(ethernet& device) noexcept { devices_[count_++] = &device; }
 
     /// See platform::wait().
     std::uint64_t wait(instant deadline) noexcept {

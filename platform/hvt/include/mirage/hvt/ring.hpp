@@ -55,6 +55,14 @@ public:
         return static_cast<std::int32_t>(load(ring_->ent_head) - position) >= 0;
     }
 
+    /// Tells the tender that frames of this device may come with their checksum unfinished; `joined`: and TCP segments
+    /// joined. Takes effect before the next read is served.
+    void take(std::uint32_t handle, bool joined) noexcept {
+        const std::uint64_t bit = std::uint64_t{1} << handle;
+        ring_->takes_unfinished |= bit;
+        ring_->takes_joined |= joined ? bit : 0;
+    }
+
     /// Publishes an entry; there must be room(). The position behind it, for passed(). A tender that is awake may
     /// act on it at once; one that sleeps does after announce().
     std::uint32_t submit(const abi::ring_entry& entry) noexcept {

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-namespace mirage::host {
+namespace mirage::hosted {
 
 /// What precedes each frame on a TAP interface that was attached with IFF_VNET_HDR: the legacy header of
 /// VIRTIO 1.1 section 5.1.6.1, in this machine's octet order. (The kernel's linux/virtio_net.h cannot be
@@ -20,4 +20,4 @@ struct offload_header {
 };
 static_assert(sizeof(offload_header) == 10);
 
-} // namespace mirage::host
+} // namespace mirage::hosted
