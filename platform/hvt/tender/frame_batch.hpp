@@ -24,7 +24,7 @@ class frame_batch {
     std::unique_ptr<io_uring, ring_end> ring_; ///< nullptr: one by one
 
 public:
-    static constexpr unsigned most = 64;
+    static constexpr unsigned most = 128;
 
 private:
     struct outgoing {

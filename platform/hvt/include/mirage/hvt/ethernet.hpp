@@ -25,7 +25,7 @@ namespace mirage::hvt {
 class ethernet {
     friend class network;
 
-    static constexpr std::uint32_t depth = 32;      ///< most READs outstanding or not yet handed up
+    static constexpr std::uint32_t slots = 128, least_depth = 32;
     static constexpr std::uint32_t least_window = 2;
     static constexpr std::uint32_t most_tx = 256;
     static constexpr std::size_t header = 14;
@@ -41,10 +41,11 @@ class ethernet {
     mac_address mac_{};
     std::optional<buffer_pool> pool_;
 
-    // The receive queue: slots of READs, in order: handed up < taken_ <= committed_ <= posted_ <= taken_ + depth.
-    std::array<page, depth> page_;
-    std::array<abi::ring_commit, depth> answer_{};  ///< of length 0: came back empty
+    // The receive queue: slots of READs, in order: handed up < taken_ <= committed_ <= posted_ <= taken_ + depth_.
+    std::array<page, slots> page_;
+    std::array<abi::ring_commit, slots> answer_{};  ///< of length 0: came back empty
     std::uint32_t taken_ = 0, committed_ = 0, posted_ = 0;
+    std::uint32_t depth_ = least_depth;             ///< most READs outstanding or not yet handed up
     std::uint32_t window_ = least_window;
     bool hungry_ = false;                           ///< the interface is believed to hold more
 
@@ -144,7 +145,8 @@ protected:
         const bool offloads = ring_.offered() && found->offloads;
         const bool joined = offloads && left / 8 / rounded(largest_joined) >= least_large_pages;
         const std::size_t room = joined ? std::max(rx_size, rounded(largest_joined)) : rx_size;
-        pool_.emplace(std::clamp<std::size_t>(left / 8 / room, depth, joined ? 512 : 1024), room);
+        pool_.emplace(std::clamp<std::size_t>(left / 8 / room, least_depth, joined ? 512 : 1024), room);
+        depth_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(pool_->size() / 4, least_depth, slots));
         tx_size_ = std::clamp<std::size_t>(left / 16 / 64 * 64, 16 * frame, 1 << 20);
         tx_memory_ = static_cast<std::byte*>(
             ::operator new(tx_size_ + room, std::align_val_t{4096}, std::nothrow));
@@ -218,7 +220,7 @@ private:
 
     /// READs that came back empty hand nothing up; their pages stay in their slots.
     void skip_empty() noexcept {
-        while (taken_ != committed_ && answer_[taken_ % depth].len == 0)
+        while (taken_ != committed_ && answer_[taken_ % slots].len == 0)
             ++taken_;
     }
 
@@ -234,8 +236,8 @@ private:
     /// page, so that the interface does not stand still; not more, for it loses its frame even if pages are back by
     /// the time that one comes in.
     void post(std::uint32_t count, std::uint32_t index) noexcept {
-        while (outstanding() < count && posted_ - taken_ < depth && ring_.room() > 0) {
-            page& room = page_[posted_ % depth];
+        while (outstanding() < count && posted_ - taken_ < depth_ && ring_.room() > 0) {
+            page& room = page_[posted_ % slots];
             std::byte* const place = place_for_frame(room);
             if (!room && outstanding() > 0)
                 return;
@@ -260,7 +262,7 @@ private:
     void commit(const abi::ring_commit& answer) noexcept {
         if (outstanding() == 0 || (answer.id & 0xffff) != (committed_ & 0xffff))
             return;
-        const std::uint32_t slot = committed_ % depth;
+        const std::uint32_t slot = committed_ % slots;
         const bool got = answer.ret == abi::status::ok;
         answer_[slot] = answer;
         answer_[slot].len = got && keeps(page_[slot], answer.len) ? answer.len : 0;
@@ -268,7 +270,7 @@ private:
         hungry_ = got;
         // As many READs as come back full, and one more to learn that there is nothing left.
         if (got)
-            window_ = std::min(window_ + 1, depth);
+            window_ = std::min(window_ + 1, depth_);
         else
             window_ = std::max(window_ - window_ / 4, least_window);
     }
@@ -276,7 +278,7 @@ private:
     std::size_t receive_from_ring(std::span<received_frame> burst) noexcept {
         std::size_t n = 0;
         for (; n < burst.size() && has_arrived(); ++taken_) {
-            const std::uint32_t slot = taken_ % depth;
+            const std::uint32_t slot = taken_ % slots;
             const abi::ring_commit& answer = answer_[slot];
             using abi::ring_offload;
             burst[n++] = {

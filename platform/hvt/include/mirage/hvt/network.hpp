@@ -114,7 +114,7 @@ class network {
             return 0;
         last_look_ = now;
         for (std::uint32_t i = 0; i < count_; ++i)
-            devices_[i]->post(ethernet::depth, i);
+            devices_[i]->post(devices_[i]->depth_, i);
         const std::uint64_t ready = sleep_until(deadline);
         return collect() | ready;
     }
