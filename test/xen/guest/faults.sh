@@ -25,23 +25,23 @@ while IFS="$(printf '\t')" read -r name patterns; do
         echo "tsc_mode = 'native'"
         echo "on_poweroff = 'preserve'"
         echo "on_crash = 'preserve'"
-    } >/tmp/fault.cfg
-    xl create /tmp/fault.cfg >/tmp/fault.err 2>&1 || { cat /tmp/fault.err; exit 1; }
+    } >/run/fault.cfg
+    xl create /run/fault.cfg >/run/fault.err 2>&1 || { cat /run/fault.err; exit 1; }
     guest_wait_end 20
     good=1
     [ "$(guest_state)" = crash ] || wrong "not a crash, but $(guest_state)"
-    tr -d '\r' <"$(guest_console)" >/tmp/fault.log
+    tr -d '\r' <"$(guest_console)" >/run/fault.log
     tab=$(printf '\t')
     rest=$patterns$tab
     while [ -n "$rest" ]; do
         pattern=${rest%%"$tab"*} rest=${rest#*"$tab"}
-        grep -qE -e "$pattern" /tmp/fault.log || wrong "no '$pattern'"
+        grep -qE -e "$pattern" /run/fault.log || wrong "no '$pattern'"
     done
-    grep -qE '^backtrace: 0x[0-9a-f]{8}' /tmp/fault.log || wrong "no backtrace"
-    if [ $name = long-last-words ] && [ "$(grep -c '^a line of sixty-four octets.*panic$' /tmp/fault.log)" != 256 ]; then
+    grep -qE '^backtrace: 0x[0-9a-f]{8}' /run/fault.log || wrong "no backtrace"
+    if [ $name = long-last-words ] && [ "$(grep -c '^a line of sixty-four octets.*panic$' /run/fault.log)" != 256 ]; then
         wrong "lines are missing"
     fi
-    [ $good = 1 ] || { cat /tmp/fault.log; failures=$((failures + 1)); }
+    [ $good = 1 ] || { cat /run/fault.log; failures=$((failures + 1)); }
     guest_destroy
 done <"$here/faults.expected"
 echo "$((count - failures)) of $count faults reported as they should be"
