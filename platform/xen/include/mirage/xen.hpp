@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/xen/notes.hpp"
+#include "mirage/xen/netif.hpp"
 #include "mirage/xen/platform.hpp"

@@ -10,6 +10,7 @@
 #include "mirage/xen/machine.hpp"
 #include "mirage/xen/random.hpp"
 #include "mirage/xen/resume.hpp"
+#include "mirage/xen/xenstore.hpp"
 #include <optional>
 #include <string_view>
 
@@ -24,6 +25,23 @@ class block;
 class platform {
     std::optional<scheduler> loop_; ///< made when asked for: an application that never waits has none in its image
     intrusive_list<resume_hook> on_resume_;
+    std::optional<xenstore> store_; ///< likewise
+    std::size_t vifs_ = 0;
+
+    struct store_hook final : resume_hook {
+        platform& home;
+        explicit store_hook(platform& p) noexcept
+            : resume_hook{[](resume_hook& h) noexcept {
+                  auto& self = static_cast<store_hook&>(h);
+                  (void)self.home.store_->reopen(store_page(), platform::events(), store_port());
+              }},
+              home{p} {}
+    } store_hook_{*this};
+
+    static xenstore_domain_interface* store_page() noexcept {
+        return reinterpret_cast<xenstore_domain_interface*>(STORE_RING_ADDRESS);
+    }
+    static evtchn_port_t store_port() noexcept { return static_cast<evtchn_port_t>(hvm_param(HVM_PARAM_STORE_EVTCHN)); }
 
 public:
     static constexpr std::string_view name = "xen";
@@ -53,6 +71,18 @@ public:
     static grant_table& grants() noexcept { return this_grants; }
     static event_channels& events() noexcept { return this_events; }
     static instant now() noexcept { return this_machine.now(); }
+    /// The xenstore, connected when it is first asked for. What is asked of it before the loop turns waits for that.
+    xenstore& store() noexcept {
+        if (!store_) {
+            store_.emplace(loop());
+            (void)store_->open(store_page(), events(), store_port()); // if that fails, so does all that is asked of it
+            on_resume(store_hook_);
+        }
+        return *store_;
+    }
+
+    /// The application's network devices are the domain's, in their order.
+    std::size_t next_vif() noexcept { return vifs_++; }
 
     /// Sleeps until a device's event channel is pending or `deadline` has passed; a deadline in the past only looks.
     /// The devices' events are set by then: the ready set stays empty.

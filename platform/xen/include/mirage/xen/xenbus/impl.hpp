@@ -198,7 +198,8 @@ inline task<> frontend::run() {
                 link_watch_ = std::move(*watch);
         }
         result<> r = co_await connect();
-        if (r && generation == generation_) {
+        const bool was_up = r && generation == generation_;
+        if (was_up) {
             up_ = true;
             failure_ = errc{};
             settled_.set();
@@ -215,11 +216,12 @@ inline task<> frontend::run() {
         co_await disconnect(generation);
         if (generation != generation_)
             continue;
-        // Not at once, so that two ends that disagree do not keep the domain busy; then when something changes, or after
-        // a while, for what no watch tells.
+        // Not at once, so that two ends that disagree do not keep the domain busy; after an attempt that failed, when
+        // something changes, or after a while, for what no watch tells. A backend that closed waits for us.
         co_await loop_.sleep_for(pause);
         pause = std::min<duration>(2 * pause, 1s);
-        (void)co_await with_timeout(loop_, change(), 10s);
+        if (!was_up)
+            (void)co_await with_timeout(loop_, change(), 10s);
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/xen/public.hpp"
 #include "mirage/xen/xenstore/request.hpp"
 #include <type_traits>
 
