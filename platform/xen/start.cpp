@@ -63,9 +63,15 @@ void open_heap(std::span<const memory_range> room) noexcept {
 } // namespace
 
 void machine::map_shared_info() noexcept {
-    // Xen lays the page out for the mode that the processor is in when the callback is set: 64 bits. No callback.
-    xen_hvm_param none{.domid = DOMID_SELF, .pad = 0, .index = HVM_PARAM_CALLBACK_IRQ, .value = 0};
-    (void)hvm_op(HVMOP_set_param, &none);
+    // Xen lays the page out for the mode that the processor is in when a callback is set: 64 bits. None is ever made,
+    // because every channel is masked; but only from a domain that has one does the toolstack expect that it can tell a
+    // suspend that came to nothing.
+    constexpr std::uint64_t vector = 0x20;
+    xen_hvm_param callback{.domid = DOMID_SELF,
+                           .pad = 0,
+                           .index = HVM_PARAM_CALLBACK_IRQ,
+                           .value = std::uint64_t{HVM_PARAM_CALLBACK_TYPE_VECTOR} << 56 | vector};
+    (void)hvm_op(HVMOP_set_param, &callback);
     if (!map_xen_page(XENMAPSPACE_shared_info, 0, SHARED_INFO_ADDRESS >> PAGE_SHIFT))
         give_up("xen: no shared_info page\n");
     for (auto& word : shared().evtchn_mask)

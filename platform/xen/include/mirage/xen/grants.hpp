@@ -35,6 +35,7 @@ class grant_table {
     }
 
     void put_back(grant_ref_t ref) noexcept {
+        entry(ref).flags = GTF_invalid; // a table that is opened again may hold what was granted before
         entry(ref).frame = free_;
         free_ = ref;
         ++free_count_;
