@@ -107,6 +107,11 @@ void machine::exit(int status) noexcept {
     shut_down(status == 0 ? SHUTDOWN_poweroff : SHUTDOWN_crash);
 }
 
+void machine::reboot() noexcept {
+    (void)console_.drain();
+    shut_down(SHUTDOWN_reboot);
+}
+
 } // namespace mirage::xen
 
 [[gnu::no_stack_protector]] void mirage_xen_start(const hvm_start_info& start, std::uint64_t first_cycle) noexcept {

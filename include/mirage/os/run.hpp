@@ -119,6 +119,8 @@ template <class App, class Platform, class Devices, class Clock, class Options>
     context ctx{loop, tasks, log_source{log, name_of<App>()}};
     auto main = call(app, ctx, options);
     check(static_cast<bool>(main), "os::run: no memory for the application's task");
+    if constexpr (requires { platform.obey_toolstack(); }) // one that can ask a guest to end, or to move
+        platform.obey_toolstack();
     bool done = false;
     main.start([](void* flag) noexcept { *static_cast<bool*>(flag) = true; }, &done);
     turn_until(done, platform, clock, devices);

@@ -35,6 +35,9 @@ public:
     /// Ends the domain, when all that was written to the console has been taken. 0: powers it off; else: a crash.
     [[noreturn]] void exit(int status) noexcept;
 
+    /// Ends the domain likewise; the toolstack makes it anew (on_reboot).
+    [[noreturn]] void reboot() noexcept;
+
     const hvm_start_info& start() const noexcept { return *start_; }
     console_ring& console() noexcept { return console_; }
 

@@ -5,6 +5,7 @@
 #include "mirage/core/task.hpp"
 #include "mirage/xen/clock.hpp"
 #include "mirage/xen/console.hpp"
+#include "mirage/xen/control.hpp"
 #include "mirage/xen/events.hpp"
 #include "mirage/xen/grants.hpp"
 #include "mirage/xen/machine.hpp"
@@ -26,6 +27,7 @@ class platform {
     std::optional<scheduler> loop_; ///< made when asked for: an application that never waits has none in its image
     intrusive_list<resume_hook> on_resume_;
     std::optional<xenstore> store_; ///< likewise
+    std::optional<control> control_; ///< in images that wait
     std::size_t vifs_ = 0;
 
     struct store_hook final : resume_hook {
@@ -84,10 +86,15 @@ public:
     /// The application's network devices are the domain's, in their order.
     std::size_t next_vif() noexcept { return vifs_++; }
 
+    /// The application is about to wait for things: from now on, what the toolstack asks for is done.
+    void obey_toolstack() noexcept { control_.emplace(store()); }
+
     /// Sleeps until a device's event channel is pending or `deadline` has passed; a deadline in the past only looks.
     /// The devices' events are set by then: the ready set stays empty.
-    static std::uint64_t wait(instant deadline) noexcept {
+    std::uint64_t wait(instant deadline) noexcept {
         this_events.wait(deadline);
+        if (control_)
+            obey(control_->take());
         return 0;
     }
 
@@ -126,6 +133,17 @@ public:
         return true;
     }
 
+private:
+    void obey(control_request request) noexcept {
+        switch (request) {
+        case control_request::none: return;
+        case control_request::poweroff: this_machine.exit(0);
+        case control_request::reboot: this_machine.reboot();
+        case control_request::suspend: (void)suspend(); return;
+        }
+    }
+
+public:
     /// Ends the domain: 0 powers it off; anything else is a crash to the toolstack (on_crash), and said on the console.
     [[noreturn]] static void exit(int status) noexcept { this_machine.exit(status); }
 };
