@@ -16,15 +16,15 @@ answer() {
 
 guest_wait_text 'round 0: ready' 20 || { echo "FAILED: the guest is not ready"; exit 1; }
 answer
-xl save $GUEST_NAME /tmp/state >/tmp/save.log 2>&1 || { cat /tmp/save.log; echo "FAILED: xl save"; exit 1; }
+xl save $GUEST_NAME /run/state >/run/save.log 2>&1 || { cat /run/save.log; echo "FAILED: xl save"; exit 1; }
 sleep 1
-xl restore /tmp/state >/tmp/save.log 2>&1 || { cat /tmp/save.log; echo "FAILED: xl restore"; exit 1; }
-rm -f /tmp/state
+xl restore /run/state >/run/save.log 2>&1 || { cat /run/save.log; echo "FAILED: xl restore"; exit 1; }
+rm -f /run/state
 guest_wait_text 'round 0: goes on elsewhere' 10 || { echo "FAILED: it did not go on elsewhere"; exit 1; }
 guest_wait_text 'round 1: ready' 10 || { echo "FAILED: the guest is not ready again"; exit 1; }
 answer
-xl save -c $GUEST_NAME /tmp/state >/tmp/save.log 2>&1 || { cat /tmp/save.log; echo "FAILED: xl save -c"; exit 1; }
-rm -f /tmp/state
+xl save -c $GUEST_NAME /run/state >/run/save.log 2>&1 || { cat /run/save.log; echo "FAILED: xl save -c"; exit 1; }
+rm -f /run/state
 guest_wait_text 'round 1: goes on here' 10 || { echo "FAILED: it did not go on here"; exit 1; }
 guest_wait_end 20 || { echo "FAILED: $(guest_state)"; exit 1; }
 guest_wait_text SUCCESS 5
