@@ -17,7 +17,7 @@ block_file::~block_file() {
         ::close(descriptor_);
 }
 
-result<> block_file::open() noexcept {
+result<> block_file::open(engine how) noexcept {
     const std::string device{name_};
     const auto given = home_.given().find(options::kind::block, name_);
     if (!given) {
@@ -56,55 +56,71 @@ result<> block_file::open() noexcept {
                  + " octets are not a whole number of sectors of " + std::to_string(sector_size_));
         return std::unexpected(errc::invalid_argument);
     }
+    if (how == engine::best)
+        (void)queue_.open();
     return {};
 }
 
-block_result block_file::range(std::uint64_t sector, std::size_t size) const noexcept {
-    if (size % sector_size_ != 0)
-        return std::unexpected(block_error{errc::invalid_argument, sector});
-    const std::uint64_t count = size / sector_size_;
-    if (sector > sectors_ || count > sectors_ - sector)
-        return std::unexpected(block_error{errc::too_large, sector});
-    return {};
+block_file::transfer::transfer(block_file& on, const std::expected<block_request, block_error>& request) noexcept
+    : file_call{[](operation& self) noexcept { static_cast<transfer&>(static_cast<file_call&>(self)).done(); }},
+      disk_{on}, request_{request} {
+    if (!request_)
+        return;
+    static constexpr action actions[] = {action::read, action::write, action::flush, action::punch};
+    what = actions[static_cast<std::size_t>(request_->action)];
+    file = disk_.descriptor_;
+    data = request_->data;
+    offset = request_->sector * disk_.sector_size_;
+    size = request_->count * disk_.sector_size_;
 }
 
-block_result block_file::read_now(std::uint64_t sector, mutable_octets to) const noexcept {
-    if (const auto good = range(sector, to.size()); !good)
-        return good;
-    for (std::size_t done = 0; done < to.size();) {
-        const ssize_t n = ::pread(descriptor_, to.data() + done, to.size() - done,
-                                  static_cast<off_t>(sector * sector_size_ + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) // 0: the file has become shorter
-            return std::unexpected(block_error{errc::io, sector + done / sector_size_});
-        done += static_cast<std::size_t>(n);
+block_file::transfer::~transfer() {
+    if (disk_.queue_)
+        disk_.queue_.withdraw(*this);
+}
+
+bool block_file::transfer::await_ready() const noexcept {
+    return !request_ || (what == action::flush ? disk_.read_only_ : size == 0);
+}
+
+void block_file::transfer::await_suspend(std::coroutine_handle<> h) noexcept {
+    waiting_ = h;
+    begin();
+}
+
+void block_file::transfer::begin() noexcept {
+    if (disk_.queue_)
+        disk_.queue_.begin(*this);
+    else
+        disk_.home_.loop().post(*this);
+}
+
+void block_file::transfer::done() noexcept {
+    if (!disk_.queue_)
+        make(most_at_once);
+    if (goes_on())
+        begin();
+    else
+        waiting_.resume();
+}
+
+/// Looks at the outcome of a call; whether another has to follow.
+bool block_file::transfer::goes_on() noexcept {
+    if (outcome == -EINTR || outcome == -EAGAIN)
+        return true;
+    if (what == action::flush && (outcome == -EINVAL || outcome == -EROFS))
+        return false; // what cannot be flushed need not be
+    if (outcome < 0 || (outcome == 0 && request_->transfers())) { // 0: the file has become shorter
+        const bool cannot = outcome == -EOPNOTSUPP || outcome == -ENOSYS || outcome == -ENODEV;
+        request_ = std::unexpected(
+            block_error{cannot && !request_->transfers() ? errc::unsupported : errc::io, offset / disk_.sector_size_});
+        return false;
     }
-    return {};
-}
-
-block_result block_file::write_now(std::uint64_t sector, octets from) const noexcept {
-    if (const auto good = range(sector, from.size()); !good)
-        return good;
-    if (read_only_)
-        return std::unexpected(block_error{errc::read_only, sector});
-    for (std::size_t done = 0; done < from.size();) {
-        const ssize_t n = ::pwrite(descriptor_, from.data() + done, from.size() - done,
-                                   static_cast<off_t>(sector * sector_size_ + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return std::unexpected(block_error{errc::io, sector + done / sector_size_});
-        done += static_cast<std::size_t>(n);
-    }
-    return {};
-}
-
-block_result block_file::flush_now() const noexcept {
-    while (!read_only_ && ::fdatasync(descriptor_) != 0)
-        if (errno != EINTR)
-            return std::unexpected(block_error{errc::io, 0});
-    return {};
+    const auto moved = static_cast<std::uint64_t>(outcome);
+    data = static_cast<std::byte*>(data) + moved;
+    offset += moved;
+    size -= moved;
+    return request_->transfers() && size > 0;
 }
 
 } // namespace mirage::host

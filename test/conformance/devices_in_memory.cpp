@@ -41,6 +41,7 @@ struct ram_disk {
     auto& device() { return disk; }
     scheduler& loop() { return world.loop(); }
     void turn() { world.run_for(std::chrono::microseconds{Microseconds / 3}); }
+    void fail(std::uint64_t sector) { CHECK(disk.fail(sector)); }
 };
 using small_disk = ram_disk<16, 512, false, 0>;
 using slow_disk = ram_disk<100, 4096, false, 1000>;

@@ -5,9 +5,11 @@
 #include "contract/console.hpp"
 #include "contract/random.hpp"
 #include "mirage/host.hpp"
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
@@ -84,18 +86,23 @@ struct host_random {
     auto& device() { return random; }
 };
 
-template <unsigned Sectors, unsigned Size, bool ReadOnly>
+using host::block_file;
+
+template <unsigned Sectors, unsigned Size, block_file::engine Engine = block_file::engine::best>
 struct host_block {
     temporary_file file;
     started process{{"--block:disk=" + file.path, "--block-sector-size:disk=" + std::to_string(Size)}};
     host::block<"disk"> disk{process.home};
     host_block() {
         REQUIRE(::ftruncate(file.descriptor, Sectors * Size) == 0);
-        REQUIRE(disk.open().has_value());
+        REQUIRE(disk.open(Engine).has_value());
     }
     auto& device() { return disk; }
     scheduler& loop() { return process.home.loop(); }
-    void turn() { loop().run_ready(); }
+    void turn() {
+        loop().run_ready();
+        (void)process.home.wait(loop().idle() ? process.home.now() + 1ms : instant::min());
+    }
 };
 
 /// What open() says about options that make no disk.
@@ -115,9 +122,11 @@ TEST_CASE_TEMPLATE("clock contract", H, host_clock) {
 TEST_CASE_TEMPLATE("random contract", H, host_random) {
     contract::random_contract<H>();
 }
-using small_disk = host_block<16, 512, false>;
-using large_disk = host_block<100, 4096, false>;
-TEST_CASE_TEMPLATE("block contract", H, small_disk, large_disk) {
+using small_disk = host_block<16, 512>;
+using large_disk = host_block<1000, 4096>;
+using small_disk_by_calls = host_block<16, 512, block_file::engine::calls>;
+using large_disk_by_calls = host_block<1000, 4096, block_file::engine::calls>;
+TEST_CASE_TEMPLATE("block contract", H, small_disk, large_disk, small_disk_by_calls, large_disk_by_calls) {
     contract::block_contract<H>();
 }
 
@@ -151,13 +160,60 @@ TEST_CASE("a disk that cannot be: an error, never a crash") {
           == errc::invalid_argument);
 }
 
-TEST_CASE("a disk that became shorter: the error names the first sector that is not there") {
-    host_block<16, 512, false> h;
+/// Awaits what `begin()` gives.
+template <class Harness>
+block_result run(Harness& h, auto begin) {
+    std::optional<block_result> out;
+    nursery tasks{h.loop()};
+    REQUIRE(tasks.spawn(contract::block_detail::keep(begin, out)));
+    while (!out)
+        h.turn();
+    return *out;
+}
+
+TEST_CASE_TEMPLATE("a disk that became shorter: the error names the first sector that is not there", H, small_disk,
+                   small_disk_by_calls) {
+    H h;
     REQUIRE(::ftruncate(h.file.descriptor, 5 * 512) == 0);
     std::vector<std::byte> room(16 * 512);
-    const auto r = h.disk.read(0, room).await_resume();
+    const auto r = run(h, [&] { return h.disk.read(0, room); });
     REQUIRE_FALSE(r.has_value());
     CHECK(r.error() == block_error{errc::io, 5});
+}
+
+TEST_CASE_TEMPLATE("a disk that is full: the error names the first sector that was not written", H, small_disk,
+                   small_disk_by_calls) {
+    H h;
+    // As a file system does that has no room left.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const auto standard = ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{6 * 512, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const std::vector<std::byte> data(9 * 512, std::byte{7});
+    const auto r = run(h, [&] { return h.disk.write(2, data); });
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    ::signal(SIGXFSZ, standard);
+    REQUIRE_FALSE(r.has_value());
+    CHECK(r.error() == block_error{errc::io, 6});
+}
+
+TEST_CASE("what is begun in one turn goes to the kernel together, and the loop does not wait for it") {
+    host_block<1000, 4096> h;
+    if (h.disk.queue_depth() == 1) {
+        MESSAGE("SKIP: no io_uring here");
+        return;
+    }
+    std::vector<std::byte> data(4096, std::byte{1});
+    std::array<std::optional<block_result>, 64> done;
+    nursery tasks{h.loop()};
+    for (std::size_t i = 0; i < done.size(); ++i)
+        REQUIRE(tasks.spawn(contract::block_detail::keep([&, i] { return h.disk.write(i, data); }, done[i])));
+    CHECK(tasks.size() == done.size());
+    while (h.loop().run_ready(), !tasks.empty())
+        (void)h.process.home.wait(h.loop().idle() ? never : instant::min()); // wakes up for what is done
+    for (const auto& d : done)
+        CHECK(d->has_value());
 }
 
 TEST_CASE("options of the platform end where the keys begin, or at --") {

@@ -51,9 +51,14 @@ struct block : device {
     std::uint64_t sectors() const noexcept;
     std::uint32_t sector_size() const noexcept;
     bool read_only() const noexcept;
+    std::uint32_t queue_depth() const noexcept;
     block_operation read(std::uint64_t, mutable_octets) noexcept;
     block_operation write(std::uint64_t, octets) noexcept;
     block_operation flush() noexcept;
+};
+
+struct discarding_block : block {
+    block_operation discard(std::uint64_t, std::uint64_t) noexcept;
 };
 
 struct netif : device {
@@ -72,6 +77,8 @@ static_assert(mirage::console<console>);
 static_assert(mirage::clock<clock>);
 static_assert(mirage::random_source<random_source>);
 static_assert(mirage::block<block>);
+static_assert(!mirage::discarding_block<block>);
+static_assert(mirage::discarding_block<discarding_block>);
 static_assert(mirage::netif<netif>);
 
 } // namespace mirage::archetype

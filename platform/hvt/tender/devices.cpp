@@ -211,6 +211,10 @@ outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string
     }
     auto disk = std::make_unique<block_device>();
     disk->file = hosted::unique_fd{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    if (!disk->file && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        disk->file = hosted::unique_fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+        disk->read_only = true;
+    }
     if (!disk->file)
         return wrong(option, std::string{std::strerror(errno)}
                                  + (errno == ENOENT ? "; make one with: truncate -s 64M " + path : ""));

@@ -59,6 +59,7 @@ public:
 struct block_device {
     hosted::unique_fd file{};
     std::uint64_t capacity = 0; ///< octets
+    bool read_only = false;     ///< this machine does not let us write it
 };
 
 /// One entry of the manifest, attached. Index = handle.

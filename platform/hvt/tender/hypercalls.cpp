@@ -44,6 +44,15 @@ public:
     void give_back() const noexcept { std::memcpy(at_.data(), &value_, sizeof value_); }
 };
 
+/// Everything of what is in the host's memory of this file goes to the disk.
+bool flush(int fd) noexcept {
+    int r;
+    do
+        r = ::fdatasync(fd);
+    while (r != 0 && errno == EINTR);
+    return r == 0 || errno == EINVAL || errno == EROFS; // what cannot be flushed need not be
+}
+
 /// Moves all octets between `data` and the disk; `move` is pread or pwrite. False: the host's disk failed.
 template <class Move, class Octets>
 bool move_all(Move move, int fd, Octets data, std::uint64_t offset) noexcept {
@@ -57,6 +66,14 @@ bool move_all(Move move, int fd, Octets data, std::uint64_t offset) noexcept {
         offset += static_cast<std::uint64_t>(n);
     }
     return true;
+}
+
+/// A write of nothing means something here, and nothing under the stock tender: it fails where the disk may not be
+/// written, so that a guest can find out, and makes durable what was written before.
+bool write_disk(const block_device& disk, std::span<const std::byte> data, std::uint64_t offset) noexcept {
+    if (disk.read_only)
+        return false;
+    return data.empty() ? flush(disk.file.get()) : move_all(::pwrite, disk.file.get(), data, offset);
 }
 
 } // namespace
@@ -122,10 +139,9 @@ outcome<> hypercalls::transfer_blocks(std::uint64_t address, bool write) {
     if (call->handle < devices_.size() && devices_[call->handle].block) {
         const block_device& disk = *devices_[call->handle].block;
         if (call->offset < disk.capacity && call->len <= disk.capacity - call->offset) {
-            const int fd = disk.file.get();
             const bool moved =
-                write ? move_all(::pwrite, fd, memory_.readable(call->data, call->len), call->offset)
-                      : move_all(::pread, fd, memory_.writable(call->data, call->len), call->offset);
+                write ? write_disk(disk, memory_.readable(call->data, call->len), call->offset)
+                      : move_all(::pread, disk.file.get(), memory_.writable(call->data, call->len), call->offset);
             call->ret =
                 moved ? abi::status::ok : abi::status::unspecified; // the guest learns it, and goes on
         }

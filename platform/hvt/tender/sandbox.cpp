@@ -24,6 +24,7 @@ outcome<> enter_sandbox() {
         {SYS_futex},
         {SYS_pread64},
         {SYS_pwrite64},
+        {SYS_fdatasync},
         {SYS_writev},
         {SYS_clock_gettime},
         {SYS_epoll_ctl},

@@ -2,6 +2,8 @@
 #pragma once
 #include "mirage/core/nursery.hpp"
 #include "mirage/device/block.hpp"
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <doctest/doctest.h>
 #include <memory>
@@ -33,6 +35,8 @@ inline content pattern(std::size_t size, unsigned seed) {
 ///   device()  the block device
 ///   loop()    its scheduler
 ///   turn()    one turn of the loop: what is ready runs, what the device has finished arrives, time goes on
+/// and, where the disk behind the device can be made to,
+///   fail(n)   lets sector n, and no other, fail from now on
 template <class Harness>
 void block_contract() {
     using block_detail::content;
@@ -64,18 +68,21 @@ void block_contract() {
         CHECK(end >= 16);
         CHECK(sector >= 512);
         CHECK(std::has_single_bit(sector));
+        CHECK(device.queue_depth() >= 1);
     }
     SUBCASE("transfers that are not whole sectors are refused") {
         content odd(sector + 1), half(sector / 2);
         CHECK(read(0, odd).error() == block_error{errc::invalid_argument, 0});
         CHECK(read(3, half).error() == block_error{errc::invalid_argument, 3});
+        if (!device.read_only())
+            CHECK(write(3, half).error() == block_error{errc::invalid_argument, 3});
     }
     SUBCASE("past the end nothing is transferred") {
         content two = pattern(2 * sector, 9);
         const content before = two;
         CHECK(read(end - 1, two).error().code == errc::too_large);
         CHECK(read(end, two).error().code == errc::too_large);
-        CHECK(read(end + 1, two).error().code == errc::too_large);
+        CHECK(read(end + 1, two).error() == block_error{errc::too_large, end + 1});
         CHECK(read(~std::uint64_t{0}, two).error().code == errc::too_large); // no overflow on the way
         CHECK(read(~std::uint64_t{0} / sector, two).error().code == errc::too_large);
         CHECK(two == before);
@@ -95,6 +102,7 @@ void block_contract() {
             CHECK(write(2, pattern(sector, 1)).error() == block_error{errc::read_only, 2});
             CHECK(read(2, after).has_value());
             CHECK(before == after);
+            CHECK(flush().has_value());
         }
         return;
     }
@@ -123,25 +131,106 @@ void block_contract() {
             CHECK(back == room);
         }
     }
-    SUBCASE("several operations may be under way at once") {
-        std::array<std::optional<block_result>, 8> done;
+    SUBCASE("the whole disk is one transfer, whatever fits a request of the device") {
+        const content all = pattern(static_cast<std::size_t>(end) * sector, 5);
+        content back(all.size());
+        CHECK(write(0, all).has_value());
+        CHECK(read(0, back).has_value());
+        CHECK(back == all);
+    }
+    SUBCASE("memory may begin anywhere, and nothing beside it is touched") {
+        for (const std::size_t offset : {1u, 8u, 511u, 512u, 4095u}) {
+            const content data = pattern(offset + 3 * sector + 9, static_cast<unsigned>(offset));
+            content back(data.size(), std::byte{0xcc});
+            CHECK(run([&] { return device.write(4, octets{data}.subspan(offset, 3 * sector)); }).has_value());
+            CHECK(run([&] { return device.read(4, mutable_octets{back}.subspan(offset, 3 * sector)); }).has_value());
+            for (std::size_t i = 0; i < back.size(); ++i)
+                if (back[i] != (i < offset || i >= offset + 3 * sector ? std::byte{0xcc} : data[i])) {
+                    FAIL_CHECK("octet " << i << " is wrong, memory at " << offset);
+                    break;
+                }
+        }
+    }
+    SUBCASE("more operations may be begun than the device has under way at once") {
+        const std::size_t count = 3 * device.queue_depth() + 2;
+        std::vector<std::optional<block_result>> done(count);
         std::vector<content> data;
-        for (unsigned i = 0; i < 8; ++i)
-            data.push_back(pattern(sector, i + 10));
+        for (std::size_t i = 0; i < count; ++i)
+            data.push_back(pattern(sector, static_cast<unsigned>(i % (end - 1)) + 10));
         {
             nursery tasks{h.loop()};
-            for (std::size_t i = 0; i < 8; ++i)
-                (void)tasks.spawn(block_detail::keep([&, i] { return device.write(i * 2, data[i]); }, done[i]));
+            for (std::size_t i = 0; i < count; ++i)
+                REQUIRE(tasks.spawn(
+                    block_detail::keep([&, i] { return device.write(i % (end - 1), data[i]); }, done[i])));
             for (int turns = 0; !tasks.empty() && turns < 1'000'000; ++turns)
                 h.turn();
             CHECK(tasks.empty());
         }
-        for (std::size_t i = 0; i < 8; ++i) {
+        for (std::size_t i = 0; i < count; ++i) {
             REQUIRE(done[i].has_value());
             CHECK(done[i]->has_value());
             content back(sector);
-            CHECK(read(i * 2, back).has_value());
+            CHECK(read(i % (end - 1), back).has_value());
             CHECK(back == data[i]);
+        }
+    }
+    SUBCASE("a task that does nothing but transfer does not keep others from running") {
+        std::array<unsigned, 2> transfers{};
+        std::optional<unsigned> of_the_other; // when the first is done
+        nursery tasks{h.loop()};
+        const auto transfer = [&](std::size_t i) -> task<> {
+            content data(sector);
+            while (transfers[i] < 50 && co_await device.read(i, data))
+                ++transfers[i];
+            if (!of_the_other)
+                of_the_other = transfers[1 - i];
+        };
+        REQUIRE(tasks.spawn(transfer(0)));
+        REQUIRE(tasks.spawn(transfer(1)));
+        for (int turns = 0; !tasks.empty() && turns < 1'000'000; ++turns)
+            h.turn();
+        CHECK(transfers == std::array{50u, 50u});
+        REQUIRE(of_the_other.has_value());
+        CHECK(*of_the_other > 0);
+    }
+    if constexpr (requires { h.fail(end); }) {
+        SUBCASE("an error names the sector that fails, wherever it is in the transfer") {
+            const std::uint64_t bad = end / 2 + 1;
+            CHECK(write(0, pattern(static_cast<std::size_t>(end) * sector, 7)).has_value());
+            h.fail(bad);
+            for (const std::uint64_t before : {0u, 1u, 3u, 5u}) {
+                content back((bad + 2 - before) * sector);
+                CHECK(read(before, back).error() == block_error{errc::io, bad});
+                const content whole = pattern(static_cast<std::size_t>(end) * sector, 7);
+                const auto good = static_cast<std::ptrdiff_t>((bad - before) * sector);
+                CHECK(std::equal(back.begin(), back.begin() + good,
+                                 whole.begin() + static_cast<std::ptrdiff_t>(before * sector)));
+            }
+            CHECK(write(1, pattern(static_cast<std::size_t>(end - 1) * sector, 8)).error()
+                  == block_error{errc::io, bad});
+            content back(sector);
+            CHECK(read(bad - 1, back).has_value());
+            CHECK(read(bad + 1, back).has_value());
+        }
+    }
+    if constexpr (discarding_block<std::remove_reference_t<decltype(device)>>) {
+        SUBCASE("what is discarded can be written again, and its neighbours are as they were") {
+            const content data = pattern(12 * sector, 4);
+            content back(2 * sector);
+            CHECK(write(2, data).has_value());
+            const auto r = run([&] { return device.discard(4, 8); });
+            CHECK((r.has_value() || r.error().code == errc::unsupported));
+            for (const std::uint64_t beside : {2u, 12u}) {
+                CHECK(read(beside, back).has_value());
+                const auto at = data.begin() + static_cast<std::ptrdiff_t>((beside - 2) * sector);
+                CHECK(std::equal(back.begin(), back.end(), at));
+            }
+            CHECK(write(4, data).has_value());
+            content again(12 * sector);
+            CHECK(read(4, again).has_value());
+            CHECK(again == data);
+            CHECK(run([&] { return device.discard(end - 1, 2); }).error().code == errc::too_large);
+            CHECK(run([&] { return device.discard(end, ~std::uint64_t{0}); }).error().code == errc::too_large);
         }
     }
     SUBCASE("an operation may be given up; its memory is free at once") {
@@ -156,6 +245,15 @@ void block_contract() {
             tasks.reset();
             room.reset();
             for (int i = 0; i < 10; ++i)
+                h.turn();
+        }
+        for (int turns = 0; turns < 4; ++turns) { // and a write that waits for its turn, or is under way
+            std::vector<std::optional<block_result>> out(device.queue_depth() + 4);
+            std::vector<content> rooms(out.size(), pattern(sector, 2));
+            nursery tasks{h.loop()};
+            for (std::size_t i = 0; i < out.size(); ++i)
+                (void)tasks.spawn(block_detail::keep([&, i] { return device.write(7, rooms[i]); }, out[i]));
+            for (int i = 0; i < turns; ++i)
                 h.turn();
         }
         content back(sector);

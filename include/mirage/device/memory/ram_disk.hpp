@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/scheduler.hpp"
-#include "mirage/device/block.hpp"
+#include "mirage/device/block_request.hpp"
 #include <array>
 #include <cstring>
 #include <new>
@@ -18,6 +18,7 @@ public:
         std::uint32_t sector_size = 512; ///< octets
         bool read_only = false;
         duration latency{};
+        std::uint32_t queue_depth = 32; ///< operations under way; the others wait
     };
 
 private:
@@ -33,7 +34,9 @@ private:
     std::array<fault, 16> faults_{};
     std::size_t fault_count_ = 0;
     bool flush_fails_ = false;
-    std::uint64_t reads_ = 0, writes_ = 0, flushes_ = 0;
+    std::uint64_t reads_ = 0, writes_ = 0, flushes_ = 0, discards_ = 0;
+    std::uint32_t under_way_ = 0;
+    intrusive_list<operation> waiting_;
 
     std::size_t size() const noexcept {
         return static_cast<std::size_t>(options_.sectors) * options_.sector_size;
@@ -51,32 +54,24 @@ private:
         return count;
     }
 
-    template <class Transfer>
-    block_result transfer(std::uint64_t sector, std::size_t length, access how, Transfer move) const noexcept {
-        const auto fail = [](errc e, std::uint64_t at) { return block_result{std::unexpected(block_error{e, at})}; };
-        if (how == access::writes && options_.read_only)
-            return fail(errc::read_only, sector);
-        if (length % options_.sector_size != 0)
-            return fail(errc::invalid_argument, sector);
-        const std::uint64_t count = length / options_.sector_size;
-        if (sector > options_.sectors || count > options_.sectors - sector)
-            return fail(errc::too_large, sector);
-        const std::uint64_t good = sound(sector, count, how);
-        if (good != 0)
-            move(written_ + sector * options_.sector_size, static_cast<std::size_t>(good) * options_.sector_size);
-        return good == count ? block_result{} : fail(errc::io, sector + good);
+    /// Does the request up to its first faulty sector.
+    block_result serve(const block_request& r) noexcept {
+        const bool reads = r.action == block_action::read;
+        ++(reads ? reads_ : r.action == block_action::write ? writes_ : discards_);
+        const std::uint64_t good = sound(r.sector, r.count, reads ? access::reads : access::writes);
+        const std::size_t octets = static_cast<std::size_t>(good) * options_.sector_size;
+        std::byte* const at = written_ + r.sector * options_.sector_size;
+        if (good != 0) {
+            if (reads)
+                std::memcpy(r.data, at, octets);
+            else if (r.action == block_action::write)
+                std::memcpy(at, r.data, octets);
+            else
+                std::memset(at, 0, octets);
+        }
+        return good == r.count ? block_result{} : std::unexpected(block_error{errc::io, r.sector + good});
     }
 
-    block_result finish_read(std::uint64_t sector, mutable_octets to) noexcept {
-        ++reads_;
-        return transfer(sector, to.size(), access::reads,
-                        [to](const std::byte* from, std::size_t n) { std::memcpy(to.data(), from, n); });
-    }
-    block_result finish_write(std::uint64_t sector, octets from) noexcept {
-        ++writes_;
-        return transfer(sector, from.size(), access::writes,
-                        [from](std::byte* to, std::size_t n) { std::memcpy(to, from.data(), n); });
-    }
     block_result finish_flush() noexcept {
         ++flushes_;
         if (flush_fails_)
@@ -86,28 +81,58 @@ private:
         return {};
     }
 
-    /// Waits, then does `Finish`. Nothing touches the caller's memory once the awaiter is destroyed.
-    template <class Finish>
+    /// Waits for its turn, then for the latency, and is done in the moment it is resumed. Nothing touches the caller's
+    /// memory once it is destroyed.
     class [[nodiscard]] pending : timer, resumption {
+        friend ram_disk;
         ram_disk& disk_;
-        Finish finish_;
+        std::expected<block_request, block_error> request_;
+        bool begun_ = false;
 
-    public:
-        pending(ram_disk& disk, Finish finish) noexcept
-            : timer{[](timer& self) noexcept {
-                  auto& p = static_cast<pending&>(self);
-                  p.disk_.home_.post(p);
-              }},
-              disk_{disk}, finish_{finish} {}
-        bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<> h) noexcept {
-            set(h);
+        void begin() noexcept {
+            begun_ = true;
+            ++disk_.under_way_;
             if (disk_.options_.latency > duration::zero())
                 disk_.home_.arm(*this, disk_.home_.now() + disk_.options_.latency);
             else
                 disk_.home_.post(*this);
         }
-        block_result await_resume() noexcept { return finish_(); }
+        void end() noexcept {
+            if (!begun_)
+                return;
+            begun_ = false;
+            --disk_.under_way_;
+            if (auto* const next = disk_.waiting_.pop_front(); next != nullptr)
+                static_cast<pending*>(next)->begin();
+        }
+
+    public:
+        pending(ram_disk& on, const std::expected<block_request, block_error>& request) noexcept
+            : timer{[](timer& self) noexcept {
+                  auto& p = static_cast<pending&>(self);
+                  p.disk_.home_.post(p);
+              }},
+              disk_{on}, request_{request} {}
+        pending(const pending&) = delete;
+        pending& operator=(const pending&) = delete;
+        ~pending() { end(); }
+
+        bool await_ready() const noexcept { return !request_; }
+        void await_suspend(std::coroutine_handle<> h) noexcept {
+            set(h);
+            if (disk_.under_way_ < disk_.options_.queue_depth)
+                begin();
+            else
+                disk_.waiting_.push_back(*this);
+        }
+        block_result await_resume() noexcept {
+            if (!request_)
+                return std::unexpected(request_.error());
+            const auto outcome =
+                request_->action == block_action::flush ? disk_.finish_flush() : disk_.serve(*request_);
+            end();
+            return outcome;
+        }
     };
 
 public:
@@ -131,14 +156,18 @@ public:
     std::uint32_t sector_size() const noexcept { return options_.sector_size; }
     bool read_only() const noexcept { return options_.read_only; }
 
+    std::uint32_t queue_depth() const noexcept { return options_.queue_depth; }
+
     auto read(std::uint64_t sector, mutable_octets to) noexcept {
-        return pending{*this, [this, sector, to]() noexcept { return finish_read(sector, to); }};
+        return pending{*this, checked_read(*this, sector, to)};
     }
     auto write(std::uint64_t sector, octets from) noexcept {
-        return pending{*this, [this, sector, from]() noexcept { return finish_write(sector, from); }};
+        return pending{*this, checked_write(*this, sector, from)};
     }
-    auto flush() noexcept {
-        return pending{*this, [this]() noexcept { return finish_flush(); }};
+    auto flush() noexcept { return pending{*this, block_request{.action = block_action::flush}}; }
+    /// What was there reads as zero.
+    auto discard(std::uint64_t sector, std::uint64_t count) noexcept {
+        return pending{*this, checked_discard(*this, sector, count)};
     }
 
     /// Lets `count` sectors from `first` fail with errc::io from now on. At most 16 such ranges; false: no room.
@@ -167,8 +196,10 @@ public:
     std::uint64_t reads() const noexcept { return reads_; }     ///< operations completed, failed ones too
     std::uint64_t writes() const noexcept { return writes_; }
     std::uint64_t flushes() const noexcept { return flushes_; }
+    std::uint64_t discards() const noexcept { return discards_; }
+    std::uint32_t under_way() const noexcept { return under_way_; } ///< operations begun and not ended
 };
 
-static_assert(block<ram_disk>);
+static_assert(discarding_block<ram_disk>);
 
 } // namespace mirage::memory

@@ -1,59 +1,67 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/fixed_string.hpp"
-#include "mirage/device/block.hpp"
+#include "mirage/device/stepwise_operation.hpp"
 #include "mirage/hvt/hypercall.hpp"
 #include "mirage/hvt/machine.hpp"
 #include <algorithm>
-#include <coroutine>
 
 namespace mirage::hvt {
 
-/// What a block operation returns: done before anybody awaits it, because the hypercall is synchronous.
-struct [[nodiscard]] finished_transfer {
-    block_result outcome;
-    static constexpr bool await_ready() noexcept { return true; }
-    static void await_suspend(std::coroutine_handle<>) noexcept {}
-    block_result await_resume() const noexcept { return outcome; }
-};
-
-/// One block device of the tender, whatever its name. A transfer of many sectors is one exit.
+/// One block device of the tender, whatever its name. Up to 1 MiB moves in one exit; the guest stands still meanwhile, so
+/// a longer transfer is several, between which others run.
 class disk {
-    std::uint64_t handle_ = 0, capacity_ = 0;
+    friend stepwise_operation<disk>;
+    static constexpr std::uint64_t most_octets = 1 << 20;
+
+    scheduler& home_;
+    std::uint64_t handle_ = 0, sectors_ = 0;
     std::uint32_t sector_size_ = 512;
+    bool read_only_ = false;
 
     template <unsigned Port>
-    finished_transfer transfer(std::uint64_t sector, const std::byte* data, std::size_t size) const noexcept {
-        const auto fail = [&](errc code) { return finished_transfer{std::unexpected(block_error{code, sector})}; };
-        if (size % sector_size_ != 0)
-            return fail(errc::invalid_argument);
-        if (sector > sectors() || size / sector_size_ > sectors() - sector)
-            return fail(errc::too_large);
-        if (size == 0)
-            return {};
+    abi::status exchange(std::uint64_t sector, const std::byte* data, std::uint64_t size) const noexcept {
         abi::block_transfer call{
             .handle = handle_, .offset = sector * sector_size_, .data = address_of(data), .len = size};
         hypercall<Port>(call);
-        return call.ret == abi::status::ok ? finished_transfer{} : fail(errc::io);
+        return call.ret;
+    }
+
+    /// The ABI has no flush, and does not say whether a disk may be written. Our tender does both when nothing is written:
+    /// it makes durable what was written before, and fails where the disk may not be written. Under the stock one that
+    /// does nothing: what a write returned from is in the host's page cache, and as durable as that.
+    bool write_nothing() const noexcept { return exchange<PORT_BLOCK_WRITE>(0, nullptr, 0) == abi::status::ok; }
+
+    result<std::uint64_t> step(const block_request& r, std::uint64_t most) const noexcept {
+        if (r.action == block_action::flush)
+            return read_only_ || write_nothing() ? result<std::uint64_t>{0} : std::unexpected(errc::io);
+        const std::uint64_t size = most * sector_size_;
+        const auto status = r.action == block_action::read ? exchange<PORT_BLOCK_READ>(r.sector, r.data, size)
+                                                           : exchange<PORT_BLOCK_WRITE>(r.sector, r.data, size);
+        if (status != abi::status::ok)
+            return std::unexpected(errc::io);
+        return most;
+    }
+
+    auto operation(const std::expected<block_request, block_error>& request) noexcept {
+        return stepwise_operation{*this, home_, request, most_octets / sector_size_};
     }
 
 public:
-    std::uint64_t sectors() const noexcept { return capacity_ / sector_size_; }
+    std::uint64_t sectors() const noexcept { return sectors_; }
     std::uint32_t sector_size() const noexcept { return sector_size_; }
-    static bool read_only() noexcept { return false; }
-    /// The device's bit in what platform::wait() returns: never set, nothing here waits.
-    unsigned ready_bit() const noexcept { return static_cast<unsigned>(handle_); }
+    bool read_only() const noexcept { return read_only_; }
+    static std::uint32_t queue_depth() noexcept { return 1; }
 
-    finished_transfer read(std::uint64_t sector, mutable_octets to) const noexcept {
-        return transfer<PORT_BLOCK_READ>(sector, to.data(), to.size());
+    auto read(std::uint64_t sector, mutable_octets to) noexcept {
+        return operation(checked_read(*this, sector, to));
     }
-    finished_transfer write(std::uint64_t sector, octets from) const noexcept {
-        return transfer<PORT_BLOCK_WRITE>(sector, from.data(), from.size());
-    }
-    /// The ABI has no flush: what a write returned from is in the host's page cache, and as durable as that.
-    static finished_transfer flush() noexcept { return {}; }
+    auto write(std::uint64_t sector, octets from) noexcept { return operation(checked_write(*this, sector, from)); }
+    auto flush() noexcept { return operation(block_request{.action = block_action::flush}); }
 
 protected:
+    explicit disk(scheduler& home) noexcept : home_{home} {}
+
     /// Finds the device in the manifest. errc::not_found.
     result<> set_up(std::string_view name) noexcept {
         const auto manifest = this_machine.manifest();
@@ -63,8 +71,9 @@ protected:
         if (found == manifest.end() || found->block_size == 0)
             return std::unexpected(errc::not_found);
         handle_ = static_cast<std::uint64_t>(found - manifest.begin());
-        capacity_ = found->capacity;
         sector_size_ = found->block_size;
+        sectors_ = found->capacity / sector_size_;
+        read_only_ = !write_nothing();
         return {};
     }
 };
@@ -76,7 +85,7 @@ public:
     static constexpr std::string_view name = Name;
 
     template <class Platform>
-    explicit block(Platform&) noexcept {}
+    explicit block(Platform& home) noexcept : disk{home.loop()} {}
 
     result<> open() noexcept {
         const auto done = set_up(name);
