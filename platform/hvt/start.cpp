@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The first line of C++. Ring 3, the final page tables, the main stack; nothing else is set up.
-#include "mirage/hvt/entropy.hpp"
 #include "mirage/hvt/machine.hpp"
 #include "mirage/hvt/platform.hpp"
+#include "mirage/runtime/entropy.hpp"
 #include "mirage/runtime/heap.hpp"
 #include <cstddef>
 #include <cstdint>
@@ -19,23 +19,10 @@ extern std::uintptr_t __stack_chk_guard;
 [[noreturn]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info) noexcept;
 }
 
-namespace {
-
-/// A guess at the guard must fail; the octet that is 0 stops string functions from reading or writing it.
-std::uintptr_t stack_guard() noexcept {
-    std::uint64_t value = 0;
-    if (mirage::hvt::processor_has_rdrand())
-        (void)mirage::hvt::detail::rdrand(value);
-    value ^= mirage::hvt::cycles() * 0x9e3779b97f4a7c15;
-    return value & ~std::uint64_t{0xff00};
-}
-
-} // namespace
-
 [[gnu::no_stack_protector]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info) noexcept {
     using namespace mirage::hvt;
     this_machine.open(info);
-    __stack_chk_guard = stack_guard();
+    __stack_chk_guard = mirage::runtime::stack_guard();
     // The tender refuses buffers that end exactly where memory ends.
     constexpr std::size_t unused = 64;
     mirage::runtime::memory.open(_end, reinterpret_cast<std::byte*>(info.mem_size - unused));

@@ -7,7 +7,6 @@
 #include "mirage/runtime/fault_report.hpp"
 #include "mirage/xen/machine.hpp"
 #include <array>
-#include <iterator>
 #include <string_view>
 
 namespace mirage::xen {
@@ -49,9 +48,13 @@ void only_once() noexcept {
     reporting = true;
 }
 
-runtime::backtrace::bounds bounds() noexcept {
-    return {IMAGE_BASE, address_of(text_end), address_of(main_stack), address_of(main_stack_end)};
-}
+/// Where the linker put what a backtrace reads.
+struct image {
+    static std::uint64_t code_begin() noexcept { return IMAGE_BASE; }
+    static std::uint64_t code_end() noexcept { return address_of(text_end); }
+    static std::uint64_t stack_begin() noexcept { return address_of(main_stack); }
+    static std::uint64_t stack_end() noexcept { return address_of(main_stack_end); }
+};
 
 } // namespace
 } // namespace mirage::xen
@@ -70,18 +73,9 @@ void mirage_xen_fault(const trap_frame& at) noexcept {
         explain_page_fault(out, at.cr2, at.error_code, address_of(main_stack), region_name(at.cr2));
     if (at.vector == 13 && at.error_code == 0)
         out << "  a non-canonical address, or an instruction or port that Xen does not let the domain use\n";
-    constexpr std::string_view names[] = {"r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ",
-                                          "rbp", "rdi", "rsi", "rdx", "rcx", "rbx", "rax"};
-    (out << "  rip ").hex(at.rip) << "  rsp ";
-    out.hex(at.rsp) << "  rflags ";
-    out.hex(at.rflags, 8) << "  cs ";
-    out.hex(at.cs, 2);
-    for (std::size_t i = 0; i < std::size(names); ++i)
-        (out << (i % 3 == 0 ? "\n  " : "  ") << names[14 - i] << ' ').hex(at.general[14 - i]);
-    out << '\n';
+    print_registers(out, at, at.general);
     std::array<std::uint64_t, 16> frames;
-    const auto in = bounds();
-    backtrace trace{in, frames};
+    backtrace<image> trace{frames};
     trace.from_fault(at.rip, at.rsp);
     constexpr std::size_t rbp = 8;
     trace.from_frame(at.general[rbp]);
@@ -95,8 +89,7 @@ void mirage_panic(const char* file, unsigned line, const char* reason) noexcept 
     out << "\npanic: " << reason << "\n  at " << file << ':';
     out.decimal(line) << '\n';
     std::array<std::uint64_t, 16> frames;
-    const auto in = bounds();
-    backtrace trace{in, frames};
+    backtrace<image> trace{frames};
     trace.from_frame(address_of(__builtin_frame_address(0)));
     trace.print(out);
     end_with(out.view());

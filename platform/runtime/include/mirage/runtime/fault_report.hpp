@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 
@@ -39,7 +40,7 @@ public:
 };
 
 /// The name of the exception with this vector, at most 21.
-inline std::string_view vector_name(std::uint64_t vector) noexcept {
+[[gnu::always_inline]] inline std::string_view vector_name(std::uint64_t vector) noexcept {
     // One text after the other, in the order of the vectors.
     const char* name = "division error\0debug exception\0NMI\0breakpoint\0overflow\0"
                        "bound exceeded\0invalid opcode\0no FPU\0double fault\0exception 9\0"
@@ -54,7 +55,7 @@ inline std::string_view vector_name(std::uint64_t vector) noexcept {
 
 /// Says in words what a page fault's address and error code mean (Intel SDM vol. 3A, Page-Fault Exceptions).
 /// `guard`: where the page below the main stack ends.
-inline void explain_page_fault(report_text& out, std::uint64_t address, std::uint64_t error_code, std::uint64_t guard,
+[[gnu::always_inline]] inline void explain_page_fault(report_text& out, std::uint64_t address, std::uint64_t error_code, std::uint64_t guard,
                                std::string_view region) noexcept {
     constexpr std::uint64_t page = 4096;
     const bool present = (error_code & 1) != 0, write = (error_code & 2) != 0, fetch = (error_code & 16) != 0;
@@ -71,26 +72,35 @@ inline void explain_page_fault(report_text& out, std::uint64_t address, std::uin
     out.hex(address) << ", in " << region << '\n';
 }
 
-/// Return addresses, found without unwind tables: along the chain of frame pointers, as long as it leads up the stack.
-/// Reads no memory but code and stack.
-class backtrace {
-public:
-    struct bounds {
-        std::uint64_t code_begin = 0, code_end = 0, stack_begin = 0, stack_end = 0;
-    };
+/// The registers, three in a line. `at` has rip, rsp, rflags and cs; `general` the others, r15 first and rax last.
+template <class Registers>
+[[gnu::always_inline]] inline void print_registers(report_text& out, const Registers& at, std::span<const std::uint64_t, 15> general) noexcept {
+    constexpr std::string_view names[] = {"r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ",
+                                          "rbp", "rdi", "rsi", "rdx", "rcx", "rbx", "rax"};
+    (out << "  rip ").hex(at.rip) << "  rsp ";
+    out.hex(at.rsp) << "  rflags ";
+    out.hex(at.rflags, 8) << "  cs ";
+    out.hex(at.cs, 2);
+    for (std::size_t i = 0; i < std::size(names); ++i)
+        (out << (i % 3 == 0 ? "\n  " : "  ") << names[14 - i] << ' ').hex(general[14 - i]);
+    out << '\n';
+}
 
-private:
-    const bounds& in_;
+/// Return addresses, found without unwind tables: along the chain of frame pointers, as long as it leads up the stack.
+/// Reads no memory but code and stack; `Image` says where they are: code_begin(), code_end(), stack_begin() and
+/// stack_end(), addresses that the linker knows.
+template <class Image>
+class backtrace {
     std::span<std::uint64_t> frames_;
     std::size_t depth_ = 0;
 
-    bool is_code(std::uint64_t address) const noexcept {
-        return address >= in_.code_begin && address < in_.code_end;
+    static bool is_code(std::uint64_t address) noexcept {
+        return address >= Image::code_begin() && address < Image::code_end();
     }
 
     /// Whether a call instruction ends at `address`: direct, or through a register or a short address.
-    bool follows_call(std::uint64_t address) const noexcept {
-        if (!is_code(address) || address < in_.code_begin + 8)
+    static bool follows_call(std::uint64_t address) noexcept {
+        if (!is_code(address) || address < Image::code_begin() + 8)
             return false;
         const auto* const at = reinterpret_cast<const unsigned char*>(address);
         constexpr unsigned char reg = 0x38, call = 0x10;
@@ -105,19 +115,19 @@ private:
 
 public:
     /// Writes what it finds into `frames`.
-    backtrace(const bounds& in, std::span<std::uint64_t> frames) noexcept : in_{in}, frames_{frames} {}
+    explicit backtrace(std::span<std::uint64_t> frames) noexcept : frames_{frames} {}
 
     /// From where a fault happened: the instruction itself, and what rsp points to, because a function that calls
     /// nothing may have no frame.
-    void from_fault(std::uint64_t rip, std::uint64_t rsp) noexcept {
+    [[gnu::always_inline]] void from_fault(std::uint64_t rip, std::uint64_t rsp) noexcept {
         add(rip);
-        const bool on_stack = rsp >= in_.stack_begin && rsp < in_.stack_end && rsp % 8 == 0;
+        const bool on_stack = rsp >= Image::stack_begin() && rsp < Image::stack_end() && rsp % 8 == 0;
         if (on_stack && follows_call(*reinterpret_cast<const std::uint64_t*>(rsp)))
             add(*reinterpret_cast<const std::uint64_t*>(rsp));
     }
 
     [[gnu::noinline]] void from_frame(std::uint64_t frame) noexcept {
-        while (depth_ < frames_.size() && frame >= in_.stack_begin && frame <= in_.stack_end - 16 && frame % 8 == 0) {
+        while (depth_ < frames_.size() && frame >= Image::stack_begin() && frame <= Image::stack_end() - 16 && frame % 8 == 0) {
             const auto* const words = reinterpret_cast<const std::uint64_t*>(frame);
             if (!is_code(words[1]))
                 break;

@@ -38,12 +38,22 @@ class platform {
                   (void)self.home.store_->reopen(store_page(), platform::events(), store_port());
               }},
               home{p} {}
-    } store_hook_{*this};
+    };
+    std::optional<store_hook> store_hook_; ///< made with the store: its function holds on to the store's code
 
     static xenstore_domain_interface* store_page() noexcept {
         return reinterpret_cast<xenstore_domain_interface*>(STORE_RING_ADDRESS);
     }
     static evtchn_port_t store_port() noexcept { return static_cast<evtchn_port_t>(hvm_param(HVM_PARAM_STORE_EVTCHN)); }
+
+    void obey(control_request request) noexcept {
+        switch (request) {
+        case control_request::none: return;
+        case control_request::poweroff: this_machine.exit(0);
+        case control_request::reboot: this_machine.reboot();
+        case control_request::suspend: (void)suspend(); return;
+        }
+    }
 
 public:
     static constexpr std::string_view name = "xen";
@@ -73,12 +83,13 @@ public:
     static grant_table& grants() noexcept { return this_grants; }
     static event_channels& events() noexcept { return this_events; }
     static instant now() noexcept { return this_machine.now(); }
+
     /// The xenstore, connected when it is first asked for. What is asked of it before the loop turns waits for that.
     xenstore& store() noexcept {
         if (!store_) {
             store_.emplace(loop());
             (void)store_->open(store_page(), events(), store_port()); // if that fails, so does all that is asked of it
-            on_resume(store_hook_);
+            on_resume(store_hook_.emplace(*this));
         }
         return *store_;
     }
@@ -133,17 +144,6 @@ public:
         return true;
     }
 
-private:
-    void obey(control_request request) noexcept {
-        switch (request) {
-        case control_request::none: return;
-        case control_request::poweroff: this_machine.exit(0);
-        case control_request::reboot: this_machine.reboot();
-        case control_request::suspend: (void)suspend(); return;
-        }
-    }
-
-public:
     /// Ends the domain: 0 powers it off; anything else is a crash to the toolstack (on_crash), and said on the console.
     [[noreturn]] static void exit(int status) noexcept { this_machine.exit(status); }
 };
