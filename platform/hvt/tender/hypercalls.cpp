@@ -68,12 +68,14 @@ bool move_all(Move move, int fd, Octets data, std::uint64_t offset) noexcept {
     return true;
 }
 
-/// A write of nothing means something here, and nothing under the stock tender: it fails where the disk may not be
-/// written, so that a guest can find out, and makes durable what was written before.
+/// A write of nothing means something here, and nothing under the stock tender: at the beginning it fails where the disk
+/// may not be written, so that a guest can find out; anywhere else it makes durable what was written before.
 bool write_disk(const block_device& disk, std::span<const std::byte> data, std::uint64_t offset) noexcept {
     if (disk.read_only)
         return false;
-    return data.empty() ? flush(disk.file.get()) : move_all(::pwrite, disk.file.get(), data, offset);
+    if (data.empty())
+        return offset == 0 || flush(disk.file.get());
+    return move_all(::pwrite, disk.file.get(), data, offset);
 }
 
 } // namespace

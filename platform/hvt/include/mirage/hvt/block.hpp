@@ -28,13 +28,16 @@ class disk {
     }
 
     /// The ABI has no flush, and does not say whether a disk may be written. Our tender does both when nothing is written:
-    /// it makes durable what was written before, and fails where the disk may not be written. Under the stock one that
-    /// does nothing: what a write returned from is in the host's page cache, and as durable as that.
-    bool write_nothing() const noexcept { return exchange<PORT_BLOCK_WRITE>(0, nullptr, 0) == abi::status::ok; }
+    /// at the beginning of the disk that fails where the disk may not be written, and anywhere else it makes durable what
+    /// was written before. Under the stock one it does nothing: what a write returned from is in the host's page cache, and
+    /// as durable as that.
+    bool write_nothing(std::uint64_t sector) const noexcept {
+        return exchange<PORT_BLOCK_WRITE>(sector, nullptr, 0) == abi::status::ok;
+    }
 
     result<std::uint64_t> step(const block_request& r, std::uint64_t most) const noexcept {
         if (r.action == block_action::flush)
-            return read_only_ || write_nothing() ? result<std::uint64_t>{0} : std::unexpected(errc::io);
+            return read_only_ || write_nothing(sectors_ - 1) ? result<std::uint64_t>{0} : std::unexpected(errc::io);
         const std::uint64_t size = most * sector_size_;
         const auto status = r.action == block_action::read ? exchange<PORT_BLOCK_READ>(r.sector, r.data, size)
                                                            : exchange<PORT_BLOCK_WRITE>(r.sector, r.data, size);
@@ -73,7 +76,7 @@ protected:
         handle_ = static_cast<std::uint64_t>(found - manifest.begin());
         sector_size_ = found->block_size;
         sectors_ = found->capacity / sector_size_;
-        read_only_ = !write_nothing();
+        read_only_ = !write_nothing(0);
         return {};
     }
 };
