@@ -23,7 +23,7 @@ PROCESSOR = "EPYC,-monitor,-smap"
 PROCESSORS = 2  # with one, guests stay silent for ever
 DOM0_MIB = 512
 XEN_WORDS = (f"console=com1 com1=115200,8n1 dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1 noreboot=1 "
-             "bootscrub=0 spec-ctrl=no xpti=no")
+             "bootscrub=0 spec-ctrl=no xpti=no conring_size=256k")
 LINUX_WORDS = "console=hvc0 loglevel=4 panic=1 mitigations=off random.trust_cpu=on"
 AGENTS = 3
 

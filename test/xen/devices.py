@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Guests on the network and with disks, against Linux's netback and blkback."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import urllib.request
+
+import offload
+from suite import ROOT, check, equal
+
+MIB = 1 << 20
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def echo_gives_back_what_it_gets(suite):
+    suite.served("echo.xen", "10.0.0.20")
+    said = suite.bed.run("""dd if=/dev/urandom of=/job/tmp/sent bs=64k count=64 2>/dev/null
+        nc 10.0.0.20 7 </job/tmp/sent >/job/tmp/back
+        cmp /job/tmp/sent /job/tmp/back && stat -c %s /job/tmp/back""")
+    equal(int(said), 4 * MIB, "octets that came back")
+
+
+def datagrams_of_every_size_come_back(suite):
+    """UDP, and fragments: ping with 0 to 8000 octets."""
+    suite.served("echo.xen", "10.0.0.21")
+    said = suite.bed.run("""for size in 0 1 17 18 19 100 1471 1472; do
+            ping -c 2 -W 2 -s $size 10.0.0.21 | grep -q ' 0% packet loss' || echo "no answer to $size octets"
+        done
+        for n in 1 2 3 4 5; do printf "datagram $n" | timeout 3 nc -u -w 1 10.0.0.21 7; done""")
+    equal(said, "".join(f"datagram {n}" for n in range(1, 6)), "answers")
+
+
+def website_serves_every_page(suite):
+    """Each file as it is in the source, by curl in dom0."""
+    suite.served("website.xen", "10.0.0.22")
+    pages = os.path.join(ROOT, "examples", "website", "pages")
+    for name in sorted(os.listdir(pages)):
+        if name == "404.html":
+            continue
+        found = suite.bed.run(f"curl -sSf --max-time 20 http://10.0.0.22/{name} | sha256sum").split()[0]
+        equal(found, sha256(os.path.join(pages, name)), f"SHA-256 of {name}")
+    equal(suite.bed.run("curl -s -o /dev/null --max-time 20 -w '%{http_code}' http://10.0.0.22/no/such/page"), "404",
+          "status of a page that is not there")
+
+
+def website_answers_outside_the_bed(suite):
+    """From the machine that QEMU runs on: what `mirage run website --target xen` shows."""
+    suite.served("website.xen", "10.0.0.23")
+    port = suite.bed.forward("10.0.0.23:80")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+        equal(answer.status, 200, "status")
+        check(b"<html" in answer.read(), "no page")
+
+
+def website_serves_64_connections(suite):
+    """Every response is checked by the load generator."""
+    load = suite.image("static-http_load")
+    guest = suite.served("website.xen", "10.0.0.24")
+    outcome = json.loads(suite.bed.run(f"{load} --address 10.0.0.24 --connections 64 --requests 6400", 240)
+                         .splitlines()[-1])
+    equal((outcome["errors"], outcome["work"]), (0, 6400), "errors and answers")
+    equal(guest.state(), "running", "state")
+
+
+def a_hundred_mib_down_with_sha256(suite):
+    pattern = suite.image("static-pattern")
+    suite.served("guest-transfer.xen", "10.0.0.25", memory=64)
+    want = suite.bed.run(f"{pattern} {100 * MIB} | sha256sum", 240).split()[0]
+    found = suite.bed.run(f"curl -sSf --max-time 230 http://10.0.0.25/test/{100 * MIB} | sha256sum", 240).split()[0]
+    equal(found, want, "SHA-256 of 100 MiB")
+
+
+def a_hundred_mib_up_with_sha256(suite):
+    pattern = suite.image("static-pattern")
+    suite.served("guest-transfer.xen", "10.0.0.26", memory=64)
+    want = suite.bed.run(f"{pattern} {100 * MIB} | sha256sum", 240).split()[0]
+    found = suite.bed.run(f"{pattern} {100 * MIB} | curl -sSf --max-time 230 -H Expect: -T - http://10.0.0.26/upload", 240)
+    equal(found.strip(), want, "SHA-256 of 100 MiB")
+
+
+def captures_on_the_vif_are_sound(suite):
+    """tshark's verdict over what passes a vif: nothing malformed, and every checksum right or, where the peer left it to
+    be filled in, right for that."""
+    guest = suite.served("guest-transfer.xen", "10.0.0.27", memory=64)
+    pattern = suite.image("static-pattern")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "vif.pcap")
+        with suite.captured(suite.device(guest), path):
+            suite.bed.run(f"""curl -sSf --max-time 60 -o /dev/null http://10.0.0.27/test/{2 * MIB}
+                {pattern} {2 * MIB} | curl -sSf --max-time 60 -H Expect: -T - http://10.0.0.27/upload
+                ping -c 3 -s 1000 10.0.0.27
+                for n in 1 2 3 4 5 6 7 8; do curl -sSf --max-time 60 -o /dev/null http://10.0.0.27/test/$((n * 1447)); done
+                """, 240)
+        verdict = offload.judge(path, guest.macs[0])
+    print(f"# {verdict}")
+    check(verdict.packets > 100, f"only {verdict.packets} packets")
+
+
+def two_vifs_are_two_networks(suite):
+    """Each on a bridge of its own, in the manifest's order; load on both at once."""
+    suite.bed.run("[ -e /sys/class/net/xenbr1 ] || { brctl addbr xenbr1; ip addr add 10.1.0.1/24 dev xenbr1; "
+                  "ip link set xenbr1 up; }")
+    guest = suite.guest("guest-two_vifs.xen", vifs=["bridge=xenbr0", "bridge=xenbr1"],
+                        cmdline="--front=10.0.0.28/24 --back=10.1.0.28/24").create()
+    suite.reach(guest, "10.0.0.28")
+    suite.reach(guest, "10.1.0.28")
+    suite.bed.run("""dd if=/dev/urandom of=/job/tmp/sent bs=64k count=32 2>/dev/null
+        nc 10.0.0.28 7 </job/tmp/sent >/job/tmp/front & first=$!
+        nc 10.1.0.28 7 </job/tmp/sent >/job/tmp/back
+        wait $first
+        cmp /job/tmp/sent /job/tmp/front && cmp /job/tmp/sent /job/tmp/back""", 120)
+    # the neighbours' addresses say which vif is which
+    known = suite.bed.run("cat /proc/net/arp")
+    for address, bridge, mac in (("10.0.0.28", "xenbr0", guest.macs[0]), ("10.1.0.28", "xenbr1", guest.macs[1])):
+        check(re.search(rf"^{address} .*{mac}.* {bridge}$", known, re.M), f"{address} is not {mac} on {bridge}:\n{known}")
+
+
+def network_detach_and_attach(suite):
+    """Ten times, with the same interface afterwards. A connection survives; the guest has as many grants and channels as
+    before."""
+    guest = suite.served("echo.xen", "10.0.0.29")
+    mac = guest.macs[0]
+    suite.bed.run("mkfifo /job/tmp/in; nc 10.0.0.29 7 </job/tmp/in >/job/tmp/out 2>/dev/null & exec 3>/job/tmp/in; "
+                  "echo before >&3; (sleep 600 >&3) & n=0; until grep -q before /job/tmp/out; do usleep 100000; "
+                  "n=$((n + 1)); [ $n -ge 100 ] && exit 1; done; true")
+    again(suite, guest, mac)  # queues and rings have the size that they keep
+    before = holdings(suite, guest)
+    for _ in range(9):
+        again(suite, guest, mac)
+    after = holdings(suite, guest)
+    suite.bed.run("echo after >/job/tmp/in; n=0; until grep -q after /job/tmp/out; do usleep 100000; "
+                  "n=$((n + 1)); [ $n -ge 300 ] && { cat /job/tmp/out; exit 1; }; done; true")
+    equal(suite.bed.get("/job/tmp/out").decode(), "before\nafter\n", "what was echoed")
+    equal(after[0], before[0], "event channels of the guest")
+    # the free list of receive requests is as full as traffic lets it be: a page or two either way is no leak
+    check(after[1] <= before[1] + 8, f"grants of the guest: {before[1]} before, {after[1]} after")
+
+
+def again(suite, guest, mac):
+    device = guest.bed.run(f"xl network-list {guest.name} | awk 'NR == 2 {{ print $1 }}'").strip()
+    guest.xl("network-detach", device)
+    equal(len(guest.xl("network-list").splitlines()), 1, "lines of xl network-list when detached")
+    guest.xl("network-attach", f"mac={mac} bridge=xenbr0")
+    suite.reach(guest, "10.0.0.29", 60)
+
+
+def holdings(suite, guest):
+    """(event channels, grants in use) of a guest, as Xen counts them."""
+    domain = guest.domid()
+    channels = suite.bed.run(f"lsevtchn {domain} | wc -l")
+    said = suite.bed.run("xl dmesg -c >/dev/null; xl debug-keys g; usleep 300000; xl dmesg")
+    part = re.search(rf"grant-table for remote d{domain} (.*?)(grant-table for|gnttab_usage_print_all \])", said, re.S)
+    check(part, f"Xen says nothing of domain {domain}:\n{said}")
+    return int(channels), len(re.findall(r"\[0x[0-9a-f]+\]", part[1]))
+
+
+CHECKS = [echo_gives_back_what_it_gets, datagrams_of_every_size_come_back, website_serves_every_page,
+          website_answers_outside_the_bed, website_serves_64_connections, a_hundred_mib_down_with_sha256,
+          a_hundred_mib_up_with_sha256, captures_on_the_vif_are_sound, two_vifs_are_two_networks,
+          network_detach_and_attach]

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Domains come, obey, fail and go: what the toolstack sees of a guest."""
+
+import os
+import re
+import time
+
+from suite import HERE, Skip, check, equal
+
+
+def hello_says_hello_and_powers_off(suite):
+    guest = suite.guest("hello.xen", memory=8).create()
+    equal(guest.wait_state("poweroff", "crash"), "poweroff", "state")
+    said = guest.console()
+    check(re.search(r"^hello on mirage \S+, xen, up in \S+ ms$", said, re.M), said)
+    check("\nHello, world!\n" in said, said)
+
+
+def hello_runs_in_the_least_memory_that_xl_gives(suite):
+    """1 MiB is the least that xl can say."""
+    guest = suite.guest("hello.xen", memory=1).create()
+    equal(guest.wait_state("poweroff", "crash"), "poweroff", "state with 1 MiB")
+    check("Hello, world!" in guest.console(), guest.console())
+
+
+def hello_runs_in_256_mib(suite):
+    guest = suite.guest("hello.xen", memory=256).create()
+    equal(guest.wait_state("poweroff", "crash"), "poweroff", "state")
+
+
+def boot_keys_that_are_wrong_are_explained(suite):
+    guest = suite.guest("hello.xen", memory=8, cmdline="--nonsense=1").create()
+    equal(guest.wait_state("poweroff", "crash"), "crash", "state")
+    check(re.search(r"boot keys?.*--nonsense", guest.console()), guest.console())
+
+
+def xl_takes_every_configuration_of_the_build(suite):
+    """Each NAME.xl beside an image: xl's own parser reads it, and finds its vifs and disks with their lines uncommented."""
+    found = 0
+    examples = os.path.join(suite.build, "examples")
+    for name in sorted(os.listdir(examples)) if os.path.isdir(examples) else ():
+        path = os.path.join(examples, name, name + ".xl")
+        if not os.path.exists(path):
+            continue
+        found += 1
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        kernel = re.search(r'^kernel = "(.*)"$', text, re.M)[1]
+        check(os.path.exists(kernel), f"{path} names {kernel}, which is not there")
+        # xl looks whether a disk's target is there
+        suite.bed.run("mkdir -p /dev/vg; for n in $(sed -n 's|.*target=/dev/vg/\\([^\"]*\\)\".*|\\1|p' <<'E'\n" + text
+                      + "\nE\n); do : >/dev/vg/$n; done")
+        for variant in (text, re.sub(r"^#(vif|disk|cmdline|on_crash)", r"\1", text, flags=re.M)):
+            suite.bed.put("/job/tmp/try.cfg", variant)
+            suite.bed.run("xl create -n /job/tmp/try.cfg")
+    if not found:
+        raise Skip("no NAME.xl is built")
+
+
+def the_platform_keeps_its_promises(suite):
+    """Time, event channels, grants and memory: guest/core.cpp."""
+    guest = suite.guest("guest-core.xen", memory=32).create()
+    guest.wait_state("poweroff", "crash", seconds=120)
+    said = guest.console()
+    check("SUCCESS" in said and "FAILED" not in said, said)
+
+
+def every_fault_is_reported(suite):
+    """guest/faults.expected: a wrong thing that a guest does, and what its report has to say."""
+    with open(os.path.join(HERE, "guest", "faults.expected"), encoding="utf-8") as file:
+        lines = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
+    wrong = []
+    guest = None
+    for name, *patterns in lines:
+        guest = suite.guest("guest-faults.xen", f"fault-{name}", memory=4, cmdline=name).create("-e")
+        state = guest.wait_state("poweroff", "crash")
+        said = guest.console()
+        patterns += [r"^backtrace: 0x[0-9a-f]{8}"]
+        missing = [pattern for pattern in patterns if not re.search(pattern, said, re.M)]
+        if state != "crash" or missing:
+            wrong.append(f"{name}: {state}; missing {missing} in:\n{said}")
+        if name == "long-last-words":
+            count = len(re.findall(r"^a line of sixty-four octets.*panic$", said, re.M))
+            if count != 256:
+                wrong.append(f"{name}: {count} lines of 256")
+        guest.close()
+    check(not wrong, "\n".join(wrong))
+    check(len(lines) >= 30, f"only {len(lines)} faults")
+
+
+def suspend_without_a_store_goes_on(suite):
+    """guest/suspends.cpp: saved once and restored, then saved with the original going on (xl save -c)."""
+    guest = suite.guest("guest-suspends.xen", "suspends", memory=16).create()
+    guest.wait_text("round 0: ready", 30)
+    guest.xl("save", "/job/tmp/state")
+    console = guest.console()
+    suite.bed.run("xl restore /job/tmp/state")
+    guest.wait_text("round 0: goes on elsewhere", 60)
+    guest.wait_text("round 1: ready", 60)
+    guest.xl("save -c", "/job/tmp/again")
+    guest.wait_state("poweroff", "crash", seconds=60)
+    said = guest.console()
+    check("SUCCESS" in said and "FAILED" not in said, console + said)
+
+
+def shutdown_requests_are_obeyed(suite):
+    """control/shutdown: poweroff, halt and reboot, each by the toolstack's own command."""
+    guest = None
+    for command, expected in (("xl shutdown {0}", ("poweroff",)), ("xl reboot {0}", ("reboot",)),
+                              ("xenstore-write /local/domain/{1}/control/shutdown halt", ("poweroff", "crash"))):
+        guest = suite.served("echo.xen", "10.0.0.10")
+        suite.bed.run(command.format(guest.name, guest.domid()))
+        state = guest.wait_state("poweroff", "reboot", "crash", "suspend")
+        check(state in expected, f"{command}: {state}")
+        guest.close()
+
+
+def a_rebooted_guest_comes_back(suite):
+    guest = suite.served("echo.xen", "10.0.0.11", on_reboot="restart")
+    before = guest.domid()
+    guest.xl("reboot")
+    deadline = time.monotonic() + 60
+    after = before
+    while after == before and time.monotonic() < deadline:
+        status, said = suite.bed.run(f"xl domid {guest.name}", check=False)
+        after = int(said) if status == 0 else before
+    check(after != before, "no new domain after xl reboot")
+    suite.reach(guest, "10.0.0.11")
+
+
+def pause_and_unpause(suite):
+    guest = suite.served("echo.xen", "10.0.0.12")
+    guest.xl("pause")
+    equal(guest.state(), "paused", "state")
+    status, _ = suite.bed.run("ping -c 1 -W 1 10.0.0.12", check=False)
+    check(status != 0, "a paused guest answers")
+    guest.xl("unpause")
+    suite.reach(guest, "10.0.0.12")
+
+
+def save_and_restore(suite):
+    """Twice, with a connection of the client's that stays: what was acknowledged before is not lost, what is sent
+    afterwards is echoed."""
+    guest = suite.served("echo.xen", "10.0.0.13")
+    suite.bed.run("mkfifo /job/tmp/in; nc 10.0.0.13 7 </job/tmp/in >/job/tmp/out 2>/dev/null & exec 3>/job/tmp/in; "
+                  "echo before >&3; (sleep 600 >&3) & n=0; until grep -q before /job/tmp/out; do usleep 100000; "
+                  "n=$((n + 1)); [ $n -ge 100 ] && exit 1; done; true")
+    for word in ("first", "second"):
+        guest.xl("save", "/job/tmp/state", 120)
+        equal(guest.state(), "gone", "state after xl save")
+        suite.bed.run("xl restore /job/tmp/state; rm /job/tmp/state", 120)
+        suite.reach(guest, "10.0.0.13", 60)
+        suite.bed.run(f"echo {word} >/job/tmp/in; n=0; until grep -q {word} /job/tmp/out; do usleep 100000; "
+                      "n=$((n + 1)); [ $n -ge 300 ] && { cat /job/tmp/out; exit 1; }; done; true")
+    equal(suite.bed.get("/job/tmp/out").decode(), "before\nfirst\nsecond\n", "what was echoed")
+
+
+def too_little_memory_is_explained(suite):
+    """The website's buffers do not fit into 1 MiB: a message that says so and what to do, and a crash to the toolstack."""
+    guest = suite.guest("website.xen", memory=1, vifs=1, cmdline="--ipv4=10.0.0.14/24").create()
+    equal(guest.wait_state("poweroff", "crash"), "crash", "state")
+    check(re.search(r"memory", guest.console()), guest.console())
+
+
+CHECKS = [hello_says_hello_and_powers_off, hello_runs_in_the_least_memory_that_xl_gives, hello_runs_in_256_mib,
+          boot_keys_that_are_wrong_are_explained, xl_takes_every_configuration_of_the_build,
+          the_platform_keeps_its_promises, every_fault_is_reported, suspend_without_a_store_goes_on,
+          shutdown_requests_are_obeyed, a_rebooted_guest_comes_back, pause_and_unpause, save_and_restore,
+          too_little_memory_is_explained]
