@@ -28,7 +28,7 @@ class platform {
     intrusive_list<resume_hook> on_resume_;
     std::optional<xenstore> store_; ///< likewise
     std::optional<control> control_; ///< in images that wait
-    std::size_t vifs_ = 0;
+    std::size_t vifs_ = 0, vbds_ = 0;
 
     struct store_hook final : resume_hook {
         platform& home;
@@ -96,6 +96,8 @@ public:
 
     /// The application's network devices are the domain's, in their order.
     std::size_t next_vif() noexcept { return vifs_++; }
+    /// And so are its disks.
+    std::size_t next_vbd() noexcept { return vbds_++; }
 
     /// The application is about to wait for things: from now on, what the toolstack asks for is done.
     void obey_toolstack() noexcept { control_.emplace(store()); }
