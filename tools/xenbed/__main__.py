@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOOLS)
@@ -56,9 +58,13 @@ def manifest(path):
     return (sum(line.startswith(kind) for line in lines) for kind in ("netif ", "block "))
 
 
+def say(text):
+    print(f"xenbed: {text}", file=sys.stderr, flush=True)
+
+
 def prepare(_):
     packages = Packages()
-    packages.prepare(lambda text: print(text, file=sys.stderr))
+    packages.prepare(say)
     print(f"the test bed is in {packages.folder}: Linux {packages.release()}")
     return 0
 
@@ -123,16 +129,33 @@ def run(options):
             with bed.guest("guest", "/job/image", memory=options.memory, cmdline=" ".join(options.keys), vifs=vifs,
                            disks=[f"/dev/vd{chr(97 + number)}" for number in range(disks)]) as guest:
                 progress("the guest is created")
-                ports = [(word.partition(":")[0], bed.forward("10.0.0.2:" + word.partition(":")[2], int(word.partition(":")[0])))
-                         for word in options.forward]
+                ports = [(inner, bed.forward(f"10.0.0.2:{inner}", int(outer)))
+                         for outer, _, inner in (word.partition(":") for word in options.forward)]
                 progress("the guest runs")
                 progress.end()
-                for _, port in ports:
-                    print(f"xenbed: port {port} of 127.0.0.1 leads to the guest", file=sys.stderr)
+                for inner, port in ports:
+                    if inner == "80" and answers(guest, port):
+                        say(f"serving http://localhost:{port}/ (Ctrl-C ends it)")
+                    elif inner != "80":
+                        say(f"port {port} of 127.0.0.1 leads to port {inner} of the guest (Ctrl-C ends it)")
                 return watch(guest)
     except KeyboardInterrupt:
         progress.end()
         return 0
+
+
+def answers(guest, port, seconds=30):
+    """Whether the guest serves HTTP before it ends."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and guest.state() == "running":
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
 
 
 def watch(guest):

@@ -86,7 +86,7 @@ class Packages:
         os.makedirs(self.root)
         options = self._apt_options()
         kernel = self._kernel_package(options)
-        say(f"xenbed: downloading {len(PACKAGES) + 1} Debian packages to {self.folder}")
+        say(f"downloading {len(PACKAGES) + 1} Debian packages to {self.folder}")
         done = subprocess.run(["apt-get", *options, "download", *PACKAGES, kernel], cwd=downloads, capture_output=True,
                               text=True)
         if done.returncode != 0:
