@@ -134,5 +134,7 @@ void machine::reboot() noexcept {
     for (auto* f = init_array_begin; f != init_array_end; ++f)
         (*f)();
     platform here;
-    here.exit(mirage_application(here));
+    const int status = mirage_application(here);
+    this_machine.wind_up();
+    here.exit(status);
 }

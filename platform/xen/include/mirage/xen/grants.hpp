@@ -4,6 +4,7 @@
 #include "mirage/core/errc.hpp"
 #include "mirage/xen/hypercall.hpp"
 #include "mirage/xen/layout.h"
+#include "mirage/xen/machine.hpp"
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -76,9 +77,12 @@ class grant_table {
             page_limit_ = page_count_;
             return false;
         }
-        ++page_count_;
+        if (page_count_++ == 0)
+            this_machine.before_exit(say_what_was_forgotten);
         return true;
     }
+
+    static void say_what_was_forgotten() noexcept;
 
 public:
     constexpr grant_table() noexcept = default;
@@ -131,6 +135,15 @@ public:
     /// References that grant() gave and end() has not got back.
     std::size_t in_use() const noexcept { return in_use_; }
 
+    /// References in use that the peer has not mapped: at the end of an application whose devices have been closed, those
+    /// that nobody gave back. (What a peer has mapped it may keep until it sees that the device is closing.)
+    std::size_t forgotten() const noexcept {
+        std::size_t count = 0;
+        for (grant_ref_t ref = GNTTAB_NR_RESERVED_ENTRIES; ref < page_count_ * entries_per_page; ++ref)
+            count += entry(ref).flags != GTF_invalid && !mapped(ref);
+        return count;
+    }
+
     /// After a resume elsewhere: the table there is empty. What was granted is not any more, and all references are back
     /// in the pool; whoever held one forgets it.
     void reopen() noexcept {
@@ -143,5 +156,11 @@ public:
 };
 
 inline constinit grant_table this_grants;
+
+/// A leak is a defect of a driver: it is said, so that tests see it.
+inline void grant_table::say_what_was_forgotten() noexcept {
+    if (this_grants.forgotten() != 0)
+        this_machine.console().write("xen: grants were not given back\n");
+}
 
 } // namespace mirage::xen

@@ -16,6 +16,7 @@ class machine {
     const hvm_start_info* start_ = nullptr;
     std::uint64_t origin_ = 0;         ///< system time at the first instruction
     mutable std::uint64_t latest_ = 0; ///< what now() gave last, in nanoseconds since then
+    void (*before_exit_)() noexcept = nullptr;
     console_ring console_;
 
     void map_shared_info() noexcept;
@@ -31,6 +32,15 @@ public:
     /// Lets the toolstack save or move the domain. True: it goes on elsewhere, where only memory is what it was; time
     /// goes on, too. False: nothing came of it.
     bool suspend() noexcept;
+
+    /// What is to be called when the application has ended, and its devices have been destroyed.
+    void before_exit(void (*last)() noexcept) noexcept { before_exit_ = last; }
+
+    /// The application has ended: before exit().
+    void wind_up() const noexcept {
+        if (before_exit_ != nullptr)
+            before_exit_();
+    }
 
     /// Ends the domain, when all that was written to the console has been taken. 0: powers it off; else: a crash.
     [[noreturn]] void exit(int status) noexcept;
