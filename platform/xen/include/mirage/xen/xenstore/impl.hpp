@@ -63,6 +63,7 @@ inline task<> xenstore::serve() {
         if (!ring_.connected())
             return;
         waiting_ = false;
+        ring_.synchronise();
         begin_again();
         return;
     }

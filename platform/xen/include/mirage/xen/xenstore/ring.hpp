@@ -40,8 +40,12 @@ public:
     /// Goes on in `page` where its indices are: something else may have used it before us.
     void open(xenstore_domain_interface* page) noexcept {
         page_ = page;
-        written_ = shared(page->req_prod).load(std::memory_order_relaxed);
-        taken_ = arrived_ = shared(page->rsp_cons).load(std::memory_order_relaxed);
+        synchronise();
+    }
+    /// After the store has started the ring again.
+    void synchronise() noexcept {
+        written_ = shared(page_->req_prod).load(std::memory_order_relaxed);
+        taken_ = arrived_ = shared(page_->rsp_cons).load(std::memory_order_relaxed);
     }
     bool is_open() const noexcept { return page_ != nullptr; }
 
@@ -55,7 +59,7 @@ public:
                != 0;
     }
     /// Asks for an empty ring. It is, and all watches and transactions are gone, when connected() is true again; then
-    /// open() it. Until then nothing in the page may be used.
+    /// synchronise(). Until then nothing in the page may be used.
     void ask_to_reconnect() noexcept {
         shared(page_->connection).store(XENSTORE_RECONNECT, std::memory_order_release);
     }
