@@ -23,8 +23,9 @@ LAYERS = {
     'os': {'core', 'async', 'device', 'wire', 'net', 'storage', 'app'},
 }
 # What every platform may build on; `runtime` is what a guest has of libc, `hosted` what Linux programs share.
-PLATFORM = {'core', 'async', 'device', 'os', 'runtime', 'hosted'}
-NEVER_IN_A_PLATFORM = {'net', 'storage', 'app', 'wire'}
+# `wire` is for devices that have to complete a checksum themselves.
+PLATFORM = {'core', 'async', 'device', 'wire', 'os', 'runtime', 'hosted'}
+NEVER_IN_A_PLATFORM = {'net', 'storage', 'app'}
 
 # They need libstdc++.so or libc to link, throw, or are not in GCC 12 (docs/architecture.md).
 NOT_IN_GUESTS = {'<iostream>', '<istream>', '<ostream>', '<sstream>', '<fstream>', '<iomanip>', '<string>', '<regex>',

@@ -78,20 +78,20 @@ class Suite:
     @contextlib.contextmanager
     def captured(self, device, path, expression=""):
         """tcpdump on a device in dom0 during the block; the capture is in `path` afterwards, on this machine."""
-        remote = f"/tmp/{device}.pcap"
+        remote = f"/run/{device}.pcap"
         self.bed.run(f"""rm -f {remote}
-            tcpdump -i {device} -n -U -s 0 -B 16384 -w {remote} {expression} >/tmp/tcpdump.out 2>&1 &
-            echo $! >/tmp/tcpdump.pid
+            tcpdump -i {device} -n -U -s 0 -B 16384 -Z root -w {remote} {expression} >/run/tcpdump.out 2>&1 &
+            echo $! >/run/tcpdump.pid
             n=0
-            until grep -q 'listening on' /tmp/tcpdump.out; do
-                usleep 50000; n=$((n + 1)); [ $n -ge 200 ] && {{ cat /tmp/tcpdump.out; exit 1; }}
+            until grep -q 'listening on' /run/tcpdump.out; do
+                usleep 50000; n=$((n + 1)); [ $n -ge 200 ] && {{ cat /run/tcpdump.out; exit 1; }}
             done""")
         try:
             yield
         finally:
             # what the kernel holds back for a reader comes at the latest a second later
-            self.bed.run("""sleep 2; kill -INT $(cat /tmp/tcpdump.pid)
-                n=0; while [ -e /proc/$(cat /tmp/tcpdump.pid) ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
+            self.bed.run("""sleep 2; kill -INT $(cat /run/tcpdump.pid)
+                n=0; while [ -e /proc/$(cat /run/tcpdump.pid) ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
                 true""")
         with open(path, "wb") as file:
             file.write(self.bed.get(remote))
