@@ -63,7 +63,7 @@ class Image:
         self.archive.add("/modules/order", "".join(name + "\n" for name in self._modules))
 
     def text(self, name, source, mode=0o755):
-        """A file of this folder; @NAMES@ in it are replaced."""
+        """A file of this folder, or of another one by its whole path; @NAMES@ in it are replaced."""
         with open(os.path.join(HERE, source), encoding="utf-8") as file:
             content = file.read()
         content = content.replace("@XEN_PROGRAMS@", XEN_PROGRAMS).replace("@LIBRARIES@", LIBRARIES)
@@ -109,6 +109,7 @@ def dom0(packages):
         image.text(f"/etc/xen/scripts/{name}", f"dom0/{name}")
     image.text("/lib/guest.sh", "dom0/guest.sh")
     image.text("/bin/agent", "dom0/agent")
+    image.archive.add("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     image.archive.add("/etc/xen/xl.conf", 'autoballoon="off"\n')
     return image.archive.octets()
 

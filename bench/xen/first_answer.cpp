@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "../load/http_response.hpp"
+#include <chrono>
+#include <deque>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace mirage::bench;
+
+namespace {
+
+constexpr std::string_view usage =
+    "usage: first_answer ADDRESS COMMAND...\n"
+    "Starts a command and asks http://ADDRESS/ until it answers with 200; says how long each took, in seconds.";
+
+using clock_type = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds interval{10};
+constexpr std::size_t at_once = 64;
+
+struct attempt {
+    descriptor socket;
+    http_response response;
+    bool asked = false;
+};
+
+/// True when the attempt has the whole answer. A refusal or a reset is no answer yet.
+bool proceed(attempt& a, short events, std::string_view request, bool& over) {
+    if (!a.asked) {
+        if ((events & POLLOUT) == 0)
+            return false;
+        if (::send(a.socket.number(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+            over = true;
+            return false;
+        }
+        a.asked = true;
+        return false;
+    }
+    const auto room = a.response.room();
+    const auto count = ::recv(a.socket.number(), room.data(), room.size(), 0);
+    if (count < 0 && errno == EAGAIN)
+        return false;
+    if (count <= 0) {
+        over = true;
+        return false;
+    }
+    const auto outcome = a.response.take(static_cast<std::size_t>(count));
+    over = outcome == http_response::progress::wrong;
+    return outcome == http_response::progress::complete;
+}
+
+} // namespace
+
+int main(int count, char** words) {
+    if (count < 3) {
+        std::fprintf(stderr, "%s\n", usage.data());
+        return 2;
+    }
+    const auto where = endpoint(words[1], 80);
+    const std::string request = std::string{"GET / HTTP/1.1\r\nHost: "} + words[1] + "\r\n\r\n";
+    const auto begin = clock_type::now();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::execvp(words[2], words + 2);
+        ::_exit(127);
+    }
+    // A new attempt every few milliseconds, the earlier ones kept: the first SYN that finds somebody counts, and none
+    // waits for its own repetition.
+    std::deque<attempt> attempts;
+    double created = 0;
+    const auto passed = [&] { return std::chrono::duration<double>(clock_type::now() - begin).count(); };
+    for (;;) {
+        if (attempts.size() == at_once)
+            attempts.pop_front();
+        attempts.push_back(attempt{connecting(where), {}, false});
+        std::vector<pollfd> waiting;
+        for (const auto& a : attempts)
+            waiting.push_back({a.socket.number(), static_cast<short>(a.asked ? POLLIN : POLLOUT), 0});
+        ::poll(waiting.data(), waiting.size(), static_cast<int>(interval.count()));
+        int status = 0;
+        if (created == 0 && ::waitpid(child, &status, WNOHANG) == child) {
+            created = passed();
+            if (status != 0) {
+                std::fprintf(stderr, "first_answer: %s failed\n", words[2]);
+                return 1;
+            }
+        }
+        for (std::size_t i = waiting.size(); i-- > 0;) {
+            if (waiting[i].revents == 0)
+                continue;
+            bool over = (waiting[i].revents & (POLLERR | POLLHUP)) != 0;
+            if (!over && proceed(attempts[i], waiting[i].revents, request, over)) {
+                const double answered = passed();
+                if (created == 0) {
+                    ::waitpid(child, &status, 0);
+                    created = passed();
+                }
+                std::printf("{\"created\": %.3f, \"answered\": %.3f}\n", created, answered);
+                return 0;
+            }
+            if (over)
+                attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+        if (passed() > 180) {
+            std::fprintf(stderr, "first_answer: no answer in 180 s\n");
+            return 1;
+        }
+    }
+}
