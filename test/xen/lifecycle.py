@@ -173,14 +173,19 @@ def save_and_restore(suite):
 
 
 def too_little_memory_is_explained(suite):
-    """The website's buffers do not fit into 1 MiB: a message that says so and what to do, and a crash to the toolstack."""
-    guest = suite.guest("website.xen", memory=1, vifs=1, cmdline="--ipv4=10.0.0.14/24").create()
+    """An application whose buffers (16 MiB) do not fit: its last words say so, and it is a crash to the toolstack."""
+    guest = suite.guest("guest-transfer.xen", memory=6, vifs=1, cmdline="--ipv4=10.0.0.14/24").create()
     equal(guest.wait_state("poweroff", "crash"), "crash", "state")
-    check(re.search(r"memory", guest.console()), guest.console())
+    check(re.search(r"out of memory|too little memory", guest.console()), guest.console())
+
+
+def website_serves_in_2_mib(suite):
+    suite.served("website.xen", "10.0.0.15", memory=2)
+    check("<html" in suite.bed.run("curl -sSf --max-time 20 http://10.0.0.15/"), "no page")
 
 
 CHECKS = [hello_says_hello_and_powers_off, hello_runs_in_the_least_memory_that_xl_gives, hello_runs_in_256_mib,
           boot_keys_that_are_wrong_are_explained, xl_takes_every_configuration_of_the_build,
           the_platform_keeps_its_promises, every_fault_is_reported, suspend_without_a_store_goes_on,
           shutdown_requests_are_obeyed, a_rebooted_guest_comes_back, pause_and_unpause, save_and_restore,
-          too_little_memory_is_explained]
+          too_little_memory_is_explained, website_serves_in_2_mib]

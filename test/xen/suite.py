@@ -107,8 +107,7 @@ class Suite:
         """The consoles of this check's guests, for a check that failed."""
         for guest in self._guests[-3:]:
             with contextlib.suppress(Exception):
-                print(f"#   console of {guest.name} ({guest.state()}):")
-                print("\n".join("#" + line for line in indented(guest.console()).splitlines()))
+                print(f"  console of {guest.name} ({guest.state()}):\n{indented(guest.console())}", file=sys.stderr)
 
     def perform(self, checks):
         """Does them one after the other and reports each; returns how many failed."""
@@ -126,7 +125,8 @@ class Suite:
                 print(f"not ok {number} - {title}")
                 known = isinstance(error, (AssertionError, RuntimeError, Timeout))
                 text = str(error) if known else traceback.format_exc()
-                print("\n".join("# " + line for line in text.splitlines()))
+                # Meson shows a failed test's standard error only
+                print(f"FAILED: {title}: {text}", file=sys.stderr, flush=True)
                 if self.bed.machine.process.alive():
                     self.report_guests()
             if not self.bed.machine.process.alive():

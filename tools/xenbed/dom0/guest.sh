@@ -21,23 +21,29 @@ guest_state() {
     esac
 }
 
+# seconds: since dom0's start
+seconds() {
+    read -r up _ </proc/uptime
+    echo "${up%.*}"
+}
+
 # guest_wait_text NAME SECONDS REGEX: until a line of its console matches; 1 when none did
 guest_wait_text() {
-    i=0
+    end=$(($(seconds) + $2))
     until grep -aqE -e "$3" "$(guest_console "$1")" 2>/dev/null; do
-        i=$((i + 1)); [ $i -ge $(($2 * 20)) ] && return 1
+        [ "$(seconds)" -ge $end ] && return 1
         usleep 50000
     done
 }
 
 # guest_wait_state NAME SECONDS STATE...: until it is in one of them, which is printed
 guest_wait_state() {
-    name=$1 i=0 max=$(($2 * 5))
+    name=$1 end=$(($(seconds) + $2))
     shift 2
     while :; do
         state=$(guest_state "$name")
         for wanted; do [ "$state" = "$wanted" ] && { echo "$state"; return 0; }; done
-        i=$((i + 1)); [ $i -ge $max ] && { echo "$state"; return 1; }
-        usleep 200000
+        [ "$(seconds)" -ge $end ] && { echo "$state"; return 1; }
+        usleep 100000
     done
 }
