@@ -86,7 +86,8 @@ private:
     event changed_, settled_;
     store_watch link_watch_, state_watch_;
     task<> running_;
-    std::uint32_t generation_ = 0;
+    std::uint32_t generation_ = 0; ///< how often the domain was resumed elsewhere
+    std::uint32_t attempt_ = 0;    ///< in which of these the present attempt began
     errc failure_{};
     stage stage_ = stage::looking;
     bool up_ = false;

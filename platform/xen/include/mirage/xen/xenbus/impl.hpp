@@ -72,10 +72,9 @@ inline task<result<bus_state>> frontend::backend_state() {
 }
 
 inline task<result<bus_state>> frontend::backend_in(bus_states wanted, bus_states fatal) {
-    const std::uint32_t generation = generation_;
     for (;;) {
         const auto s = co_await backend_state();
-        if (!s || fatal.has(*s) || generation != generation_)
+        if (!s || fatal.has(*s) || attempt_ != generation_)
             co_return std::unexpected(s || s.error() == errc::not_found ? errc::closed : s.error());
         if (wanted.has(*s))
             co_return *s;
@@ -191,7 +190,7 @@ inline task<> frontend::change() { co_await changed_.wait(); }
 inline task<> frontend::run() {
     using namespace std::chrono_literals;
     for (duration pause = 50ms;;) {
-        const std::uint32_t generation = generation_;
+        const std::uint32_t generation = attempt_ = generation_;
         if (!link_watch_) {
             auto watch = co_await store_.watch({path(), "backend"}, changed_);
             if (watch)
