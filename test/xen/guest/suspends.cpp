@@ -2,7 +2,7 @@
 //
 // Suspends itself when the toolstack may have asked for it, and tries what drivers stand on afterwards: time, the
 // console, event channels, grants, hooks. Knows nothing of the store: it waits for two seconds each time, twice.
-// suspends.sh asks, and acknowledges in its place.
+// The test in dom0 asks, and acknowledges in its place.
 #include "mirage/core/line.hpp"
 #include "mirage/platform.hpp"
 #include <string_view>
