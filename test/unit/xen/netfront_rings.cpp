@@ -163,6 +163,18 @@ TEST_CASE("netfront sends headers and slices") {
         CHECK(s.last.slots <= XEN_NETIF_NR_SLOTS_MIN);
         CHECK(s.front.gathered() == 0);
     }
+    SUBCASE("two slices that begin and end within pages: their ends are gathered, not their pages") {
+        alignas(4096) static std::array<char, 20 * 4096> memory;
+        std::ranges::copy(text(memory.size()), memory.begin());
+        const std::string_view all{memory.data(), memory.size()}, first = all.substr(100, 32'000), second = all.substr(40'900, 33'000);
+        std::string tcp = text(66);
+        tcp[12] = 8, tcp[13] = 0;
+        std::array parts{slice::of_static(first), slice::of_static(second)};
+        CHECK(s.send(tcp, parts, {.checksum_start = 34, .checksum_offset = 16, .gso_size = 1448})
+              == tcp + std::string{first} + std::string{second});
+        CHECK(s.last.slots == XEN_NETIF_NR_SLOTS_MIN);
+        CHECK(s.front.gathered() == 3996 + 3428 + 60 + 172);
+    }
     SUBCASE("more slices than slots: the smallest are gathered, nothing is lost") {
         buffer_pool pool{40, 8192};
         std::mt19937 random{1};

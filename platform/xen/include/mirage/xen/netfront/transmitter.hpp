@@ -25,7 +25,7 @@ struct transmit_features {
 /// The headers of a frame go through a page of ours that the backend may read anyway; so does a payload that fits
 /// beside them. What is longer is not copied: the pages in which its slices lie are granted, read-only, until the
 /// backend has answered. The backend sees those 4096-octet pages whole. A frame has `most_slots` slots; where more
-/// would be needed, the smallest slices are gathered.
+/// would be needed, the smallest pieces are gathered.
 template <class Domain>
 class transmitter {
     using shared = netif_tx_sring;
@@ -279,34 +279,48 @@ private:
         return (offset + size + page_size - 1) / page_size;
     }
 
-    /// Slots for the payload when every slice below `limit` octets is gathered, neighbours into one piece. A piece begins
-    /// where the one before ended, so that it may cross one page more.
-    static std::size_t payload_slots(std::span<const slice> payload, std::size_t limit) noexcept {
-        std::size_t slots = 0, copied = 0;
-        bool in_piece = false;
-        for (const slice& s : payload) {
-            if (s.empty())
-                continue;
-            if (s.size() >= limit) {
-                slots += pages(offset_in_page(s.data()), s.size());
-                in_piece = false;
-                continue;
+    /// Calls `f(slice, from, octets)` for each part of the payload that lies in one page, until that is false.
+    template <class F>
+    static bool for_each_piece(std::span<const slice> payload, F f) noexcept {
+        for (const slice& s : payload)
+            for (std::size_t done = 0; done < s.size();) {
+                const std::size_t n = std::min(page_size - offset_in_page(s.data() + done), s.size() - done);
+                if (!f(s, done, n))
+                    return false;
+                done += n;
             }
-            const std::size_t offset = copied % page_size;
-            slots += pages(offset, s.size());
-            if (in_piece && offset != 0)
-                --slots; // where the piece goes on
-            in_piece = true;
-            copied += s.size();
-        }
+        return true;
+    }
+
+    /// Slots for the payload when every piece below `limit` octets is gathered: neighbours one behind the other, so that
+    /// they share slots; others where they do not cross a page.
+    static std::size_t payload_slots(std::span<const slice> payload, std::size_t limit) noexcept {
+        std::size_t slots = 0, offset = page_size;
+        bool goes_on = false; // the slot of the piece before
+        (void)for_each_piece(payload, [&](const slice&, std::size_t, std::size_t n) noexcept {
+            if (n >= limit) {
+                ++slots;
+                goes_on = false;
+                return true;
+            }
+            if (offset == page_size || (!goes_on && offset + n > page_size)) {
+                offset = 0;
+                goes_on = false;
+            }
+            slots += pages(offset, n) - (goes_on ? 1 : 0);
+            goes_on = true;
+            offset += n;
+            offset -= offset > page_size ? page_size : 0;
+            return true;
+        });
         return slots;
     }
 
-    /// The least size of a slice that is granted, so that the frame fits its slots.
+    /// The least size of a piece that is granted, so that the frame fits its slots.
     std::size_t granting_limit(std::span<const slice> payload) const noexcept {
         if (!features_.trusted)
             return everything;
-        for (const std::size_t limit : {std::size_t{0}, std::size_t{256}, std::size_t{1024}, page_size, 4 * page_size})
+        for (const std::size_t limit : {0u, 128u, 512u, 1024u, 2048u, 4096u})
             if (1 + payload_slots(payload, limit) <= most_slots)
                 return limit;
         return everything;
@@ -354,64 +368,72 @@ private:
         gathered_ += s.size();
     }
 
+    /// errc::would_block: no grant is left now. errc::too_large: no slot is.
+    errc grant(const slice& s, std::size_t from, std::size_t n, draft& d) noexcept {
+        if (d.count == most_slots)
+            return errc::too_large;
+        const std::size_t offset = offset_in_page(s.data() + from);
+        const auto ref = home_.grants().grant(peer_, s.data() + from - offset, access::read_only);
+        if (!ref)
+            return errc::would_block;
+        (void)add(d, *ref, offset, n, s.share(from, n), true);
+        return {};
+    }
+
     result<> grant_all(std::span<const slice> payload, draft& d) noexcept {
-        for (const slice& s : payload)
-            if (const auto r = grant(s, d); !r)
-                return r;
-        return {};
+        errc failure{};
+        const bool done = for_each_piece(payload, [&](const slice& s, std::size_t from, std::size_t n) noexcept {
+            failure = grant(s, from, n, d);
+            return failure == errc{};
+        });
+        return done ? result<>{} : std::unexpected(failure);
     }
 
-    result<> grant(const slice& s, draft& d) noexcept {
-        for (std::size_t done = 0; done < s.size();) {
-            const std::byte* const from = s.data() + done;
-            const std::size_t offset = offset_in_page(from), n = std::min(page_size - offset, s.size() - done);
-            if (d.count == most_slots)
-                return std::unexpected(errc::too_large);
-            const auto ref = home_.grants().grant(peer_, from - offset, access::read_only);
-            if (!ref)
-                return std::unexpected(errc::would_block);
-            (void)add(d, *ref, offset, n, s.share(done, n), true);
-            done += n;
-        }
-        return {};
-    }
-
-    /// Slices below `limit` octets go through pages of copies_, one behind the other.
+    /// Pieces below `limit` octets go through pages of copies_, one behind the other.
     [[gnu::cold, gnu::noinline]] result<> gather_some(std::span<const slice> payload, std::size_t size,
                                                       std::size_t limit, draft& d) noexcept {
         if (copies_.buffers().available() < pages(0, size))
             return std::unexpected(errc::would_block);
         page room;
-        std::size_t begin = 0, end = 0; // in `room`: what no slot refers to yet
+        std::size_t begin = page_size, end = page_size; // in `room`: what no slot refers to yet
         const auto slot = [&]() noexcept {
-            const std::byte* const at = room ? room.room().data() : nullptr;
             const bool good = begin == end
-                              || add(d, copies_.ref_of(at), begin, end - begin, room.freeze_part(begin, end - begin), false);
+                              || add(d, copies_.ref_of(room.room().data()), begin, end - begin,
+                                     room.freeze_part(begin, end - begin), false);
             begin = end;
             return good;
         };
-        for (const slice& s : payload) {
-            if (s.size() >= limit) {
+        errc failure = errc::too_large;
+        const bool done = for_each_piece(payload, [&](const slice& s, std::size_t from, std::size_t n) noexcept {
+            if (n >= limit) {
                 if (!slot())
-                    return std::unexpected(errc::too_large);
-                if (const auto r = grant(s, d); !r)
-                    return r;
-                continue;
+                    return false;
+                failure = grant(s, from, n, d);
+                return failure == errc{};
             }
-            for (std::size_t done = 0; done < s.size();) {
-                if (!room || end == page_size) {
+            gathered_ += n;
+            bool fits = begin != end || end + n <= page_size; // what goes on may cross into the next page
+            for (const std::size_t until = from + n; from < until;) {
+                if (end == page_size || !fits) {
                     if (!slot())
-                        return std::unexpected(errc::too_large);
+                        return false;
                     room = copies_.buffers().take();
+                    if (!room) {
+                        failure = errc::would_block;
+                        return false;
+                    }
                     begin = end = 0;
+                    fits = true;
                 }
-                const std::size_t n = std::min(page_size - end, s.size() - done);
-                std::memcpy(room.room().data() + end, s.data() + done, n);
-                end += n;
-                done += n;
-                gathered_ += n;
+                const std::size_t now = std::min(page_size - end, until - from);
+                std::memcpy(room.room().data() + end, s.data() + from, now);
+                end += now;
+                from += now;
             }
-        }
+            return true;
+        });
+        if (!done)
+            return std::unexpected(failure == errc{} ? errc::too_large : failure);
         return slot() ? result<>{} : std::unexpected(errc::too_large);
     }
 };
