@@ -116,11 +116,12 @@ template <class App, class Platform, class Devices, class Clock, class Options>
     loop.advance(clock.now());
     const log_output log{loop, out};
     nursery tasks{loop};
-    context ctx{loop, tasks, log_source{log, name_of<App>()}};
+    stop_signal stop{loop};
+    context ctx{loop, tasks, log_source{log, name_of<App>()}, stop};
     auto main = call(app, ctx, options);
     check(static_cast<bool>(main), "os::run: no memory for the application's task");
-    if constexpr (requires { platform.obey_toolstack(); }) // one that can ask a guest to end, or to move
-        platform.obey_toolstack();
+    if constexpr (requires { platform.obey_toolstack(stop); }) // one that can ask a guest to end, or to move
+        platform.obey_toolstack(stop);
     bool done = false;
     main.start([](void* flag) noexcept { *static_cast<bool*>(flag) = true; }, &done);
     turn_until(done, platform, clock, devices);

@@ -21,6 +21,8 @@ class control {
     task<> listening_;
     control_request asked_ = control_request::none;
 
+    static constexpr std::string_view path = "control/shutdown";
+
     static constexpr control_request request_of(std::string_view text) noexcept {
         if (text == "poweroff" || text == "halt")
             return control_request::poweroff;
@@ -29,23 +31,33 @@ class control {
         return text == "suspend" ? control_request::suspend : control_request::none;
     }
 
+    /// Takes the request that there is, and leaves none: in a transaction, so that one that replaces it is not lost.
+    task<result<>> accept(store_transaction& t, control_request& wanted) {
+        wanted = control_request::none;
+        const auto text = co_await t.read(path);
+        if (!text)
+            co_return std::unexpected(text.error());
+        if (text->view().empty())
+            co_return result<>{};
+        wanted = request_of(text->view());
+        co_return co_await t.write(path, "");
+    }
+
     task<> listen() {
-        static constexpr std::string_view request = "control/shutdown";
         static constexpr std::string_view features[] = {"feature-poweroff", "feature-reboot", "feature-suspend"};
         for (const std::string_view feature : features)
             (void)co_await store_.write({"control", feature}, "1"); // old toolstacks do not let us; they do not look, either
-        auto watch = co_await store_.watch(request, changed_);
+        auto watch = co_await store_.watch(path, changed_);
         if (!watch)
             co_return; // the toolstack has to destroy a domain that cannot hear it
         watch_ = std::move(*watch);
         for (;;) {
             co_await changed_.wait();
-            const auto text = co_await store_.read(request);
-            if (!text || text->view().empty())
-                continue;
-            const control_request wanted = request_of(text->view());
-            (void)co_await store_.write(request, "");
-            asked_ = wanted;
+            control_request wanted{};
+            const auto acceptance = [this, &wanted](store_transaction& t) { return accept(t, wanted); };
+            const auto accepted = co_await store_.transact(acceptance);
+            if (accepted && wanted != control_request::none)
+                asked_ = wanted;
         }
     }
 

@@ -3,6 +3,7 @@
 #include "mirage/core/fixed_string.hpp"
 #include "mirage/core/scheduler.hpp"
 #include "mirage/core/task.hpp"
+#include "mirage/os/stop.hpp"
 #include "mirage/xen/clock.hpp"
 #include "mirage/xen/console.hpp"
 #include "mirage/xen/control.hpp"
@@ -28,6 +29,8 @@ class platform {
     intrusive_list<resume_hook> on_resume_;
     std::optional<xenstore> store_; ///< likewise
     std::optional<control> control_; ///< in images that wait
+    os::stop_signal* stop_ = nullptr; ///< the application's, with control_
+    bool boots_again_ = false;        ///< it was asked to, and has been told
     std::size_t vifs_ = 0, vbds_ = 0;
 
     struct store_hook final : resume_hook {
@@ -49,8 +52,12 @@ class platform {
     void obey(control_request request) noexcept {
         switch (request) {
         case control_request::none: return;
-        case control_request::poweroff: this_machine.exit(0);
-        case control_request::reboot: this_machine.reboot();
+        case control_request::poweroff:
+        case control_request::reboot:
+            boots_again_ = request == control_request::reboot;
+            if (!stop_->give())
+                exit(0);
+            return;
         case control_request::suspend: (void)suspend(); return;
         }
     }
@@ -100,7 +107,10 @@ public:
     std::size_t next_vbd() noexcept { return vbds_++; }
 
     /// The application is about to wait for things: from now on, what the toolstack asks for is done.
-    void obey_toolstack() noexcept { control_.emplace(store()); }
+    void obey_toolstack(os::stop_signal& stop) noexcept {
+        stop_ = &stop;
+        control_.emplace(store());
+    }
 
     /// Sleeps until a device's event channel is pending or `deadline` has passed; a deadline in the past only looks.
     /// The devices' events are set by then: the ready set stays empty.
@@ -147,7 +157,11 @@ public:
     }
 
     /// Ends the domain: 0 powers it off; anything else is a crash to the toolstack (on_crash), and said on the console.
-    [[noreturn]] static void exit(int status) noexcept { this_machine.exit(status); }
+    [[noreturn]] void exit(int status) noexcept {
+        if (status == 0 && boots_again_)
+            this_machine.reboot();
+        this_machine.exit(status);
+    }
 };
 
 } // namespace mirage::xen

@@ -127,7 +127,7 @@ public:
 
     /// Tells the backend our state; unless the device is gone (errc::not_found). For the driver: only
     /// reconfiguring and the like; the frontend does the rest.
-    [[nodiscard]] task<result<>> switch_to(bus_state s);
+    [[nodiscard]] task<result<>> switch_to(bus_state s) { return change_state(s, false); }
 
     /// The backend's state now; errc::not_found: it is gone.
     [[nodiscard]] task<result<bus_state>> backend_state();
@@ -142,7 +142,8 @@ private:
     task<> change();
     task<result<>> find_backend();
     task<result<>> connect();
-    task<result<>> still_connected();
+    task<result<>> change_state(bus_state s, bool publishes);
+    task<result<bus_state>> step(bus_state own, bus_states wanted, bus_states fatal);
     task<> disconnect(std::uint32_t generation);
 };
 

@@ -108,24 +108,16 @@ public:
 
     /// Does `work(store_transaction&)`, which gives a task<result<>>, in a transaction; again, when somebody else has
     /// changed what it looked at. Its error undoes it and is given on. errc::would_block: somebody else always did.
+    /// A `work` with a name lives until the task has ended; one without is kept.
     template <class Work>
-    [[nodiscard]] task<result<>> transact(Work work) {
-        for (unsigned i = 0; i < attempts; ++i) {
-            store_session_owner owner{make_session(0)};
-            if (!owner)
-                co_return std::unexpected(errc::no_buffers);
-            store_session& session = *owner.session_;
-            result<> done = co_await answer{session, XS_TRANSACTION_START};
-            if (done) {
-                store_transaction transaction{*this, session.number_, session.epoch_};
-                done = co_await work(transaction);
-                if (done)
-                    done = co_await answer{session, XS_TRANSACTION_END};
-            }
-            if (done || done.error() != errc::would_block)
-                co_return done;
-        }
-        co_return std::unexpected(errc::would_block);
+    [[nodiscard]] task<result<>> transact(Work&& work) {
+        if constexpr (std::is_lvalue_reference_v<Work>)
+            return transact_by(const_cast<void*>(static_cast<const void*>(&work)),
+                               [](void* w, store_transaction& t) {
+                                   return (*static_cast<std::remove_reference_t<Work>*>(w))(t);
+                               });
+        else
+            return keep(std::move(work));
     }
 
 private:
@@ -150,6 +142,11 @@ private:
     }
     void notify() noexcept { notify_(events_, port_); }
 
+    template <class Work>
+    task<result<>> keep(Work work) {
+        co_return co_await transact(work);
+    }
+    task<result<>> transact_by(void* work, task<result<>> (*call)(void*, store_transaction&));
     store_session* make_session(std::size_t text) noexcept;
     task<> serve();
     void submit(store_request& r) noexcept;

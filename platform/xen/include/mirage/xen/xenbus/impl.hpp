@@ -11,7 +11,6 @@ constexpr bus_state bus_state_of(const result<std::uint64_t>& number) noexcept {
     return number && *number <= static_cast<unsigned>(bus_state::reconfigured) ? static_cast<bus_state>(*number)
                                                                                : bus_state::unknown;
 }
-constexpr char digit_of(bus_state s) noexcept { return static_cast<char>('0' + static_cast<unsigned>(s)); }
 } // namespace detail
 
 inline result<> frontend::start(std::uint32_t number) noexcept {
@@ -50,18 +49,23 @@ inline task<std::uint64_t> frontend::number_of(std::string_view key, std::uint64
     co_return (value ? value->number() : std::unexpected(value.error())).value_or(otherwise);
 }
 
-inline task<result<>> frontend::switch_to(bus_state s) {
-    const char digit = detail::digit_of(s);
-    const std::string_view text{&digit, 1};
-    // In a transaction, so that a device that is just being removed does not come back as one key.
-    co_return co_await store_.transact([this, text](store_transaction& t) -> task<result<>> {
-        const auto now = co_await t.read({path(), "state"});
-        if (!now)
-            co_return std::unexpected(now.error());
-        if (now->view() == text)
-            co_return result<>{};
-        co_return co_await t.write({path(), "state"}, text);
-    });
+/// In a transaction, so that a device that is just being removed does not come back as one key.
+inline task<result<>> frontend::change_state(bus_state s, bool publishes) {
+    const auto change = [this, s, publishes](store_transaction& t) -> task<result<>> {
+        const char digit = static_cast<char>('0' + static_cast<unsigned>(s));
+        const std::string_view text{&digit, 1};
+        result<> done;
+        if (const auto now = co_await t.read({path(), "state"}); !now)
+            done = std::unexpected(now.error());
+        else if (!publishes && now->view() == text)
+            co_return done;
+        if (done && publishes)
+            done = co_await driver_.publish(*this, t);
+        if (done)
+            done = co_await t.write({path(), "state"}, text);
+        co_return done;
+    };
+    co_return co_await store_.transact(change);
 }
 
 inline task<result<bus_state>> frontend::backend_state() {
@@ -122,57 +126,38 @@ inline task<result<>> frontend::connect() {
     const auto found = co_await backend_state();
     if (!found)
         co_return failed(found);
-    if (!bus_states{unknown, initialising, init_wait, closed}.has(*found)) {
-        if (const auto r = co_await switch_to(closed); !r)
+    if (!bus_states{unknown, initialising, init_wait, closed}.has(*found))
+        if (const auto r = co_await step(closed, {closed, init_wait}, {}); !r)
             co_return failed(r);
-        if (const auto r = co_await backend_in({closed, init_wait}); !r)
-            co_return failed(r);
-    }
-    if (const auto r = co_await switch_to(initialising); !r)
-        co_return failed(r);
 
     stage_ = stage::waiting;
-    if (const auto r = co_await backend_in({init_wait}, {closing}); !r)
+    if (const auto r = co_await step(initialising, init_wait, closing); !r)
         co_return failed(r);
 
     stage_ = stage::negotiating;
-    if (const auto r = co_await driver_.negotiate(*this); !r)
-        co_return failed(r);
+    result<> done = co_await driver_.negotiate(*this);
+    if (!done)
+        co_return done;
 
     stage_ = stage::publishing;
-    const char digit = detail::digit_of(driver_.published);
-    const std::string_view state{&digit, 1};
-    const auto published = co_await store_.transact([this, state](store_transaction& t) -> task<result<>> {
-        if (const auto there = co_await t.read({path(), "backend"}); !there)
-            co_return std::unexpected(there.error());
-        if (const auto r = co_await driver_.publish(*this, t); !r)
-            co_return std::unexpected(r.error());
-        co_return co_await t.write({path(), "state"}, state);
-    });
-    if (!published)
-        co_return failed(published);
-
-    stage_ = stage::connecting;
-    if (const auto r = co_await backend_in({connected}, {closing, closed}); !r)
+    if (const auto r = co_await step(driver_.published, connected, {closing, closed}); !r)
         co_return failed(r);
-    if (const auto r = co_await driver_.begin(*this); !r)
-        co_return failed(r);
-    if (const auto r = co_await switch_to(connected); !r)
-        co_return failed(r);
-    stage_ = stage::serving;
-    co_return result<>{};
+    done = co_await driver_.begin(*this);
+    if (done)
+        done = co_await switch_to(connected);
+    if (done)
+        stage_ = stage::serving;
+    co_return done;
 }
 
-/// Whether the device is still the one that it was.
-inline task<result<>> frontend::still_connected() {
-    const auto where = co_await store_.read({path(), "backend"});
-    if (!where || where->view() != backend_path())
-        co_return std::unexpected(errc::closed);
-    const auto s = co_await backend_state();
-    using enum bus_state;
-    if (!s || !bus_states{connected, reconfiguring, reconfigured}.has(*s))
-        co_return std::unexpected(errc::closed);
-    co_return result<>{};
+/// Switches to a state, and waits for what the backend makes of it.
+inline task<result<bus_state>> frontend::step(bus_state own, bus_states wanted, bus_states fatal) {
+    const bool publishes = stage_ == stage::publishing;
+    if (const auto r = co_await change_state(own, publishes); !r)
+        co_return std::unexpected(r.error());
+    if (publishes)
+        stage_ = stage::connecting;
+    co_return co_await backend_in(wanted, fatal);
 }
 
 inline task<> frontend::disconnect(std::uint32_t generation) {
@@ -203,8 +188,13 @@ inline task<> frontend::run() {
             failure_ = errc{};
             settled_.set();
             const instant since = loop_.now();
-            while (generation == generation_ && !driver_.broken() && (co_await still_connected()))
+            while (generation == generation_ && !driver_.broken()) {
+                const auto s = co_await backend_state();
+                using enum bus_state;
+                if (!s || !bus_states{connected, reconfiguring, reconfigured}.has(*s))
+                    break;
                 co_await changed_.wait();
+            }
             up_ = false;
             if (loop_.now() - since > 1s)
                 pause = 50ms;

@@ -281,6 +281,25 @@ inline void store_session::destroy() noexcept {
     ::operator delete(static_cast<void*>(this));
 }
 
+inline task<result<>> xenstore::transact_by(void* work, task<result<>> (*call)(void*, store_transaction&)) {
+    for (unsigned i = 0; i < attempts; ++i) {
+        store_session_owner owner{make_session(0)};
+        if (!owner)
+            co_return std::unexpected(errc::no_buffers);
+        store_session& session = *owner.session_;
+        result<> done = co_await answer{session, XS_TRANSACTION_START};
+        if (done) {
+            store_transaction transaction{*this, session.number_, session.epoch_};
+            done = co_await call(work, transaction);
+            if (done)
+                done = co_await answer{session, XS_TRANSACTION_END};
+        }
+        if (done || done.error() != errc::would_block)
+            co_return done;
+    }
+    co_return std::unexpected(errc::would_block);
+}
+
 inline void xenstore::answer::await_suspend(std::coroutine_handle<> h) const noexcept {
     session.waiting_ = h;
     if (type == XS_TRANSACTION_END)

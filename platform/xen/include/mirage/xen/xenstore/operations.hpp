@@ -11,21 +11,20 @@ template <class Value>
 class [[nodiscard]] store_operation : public store_request {
     xenstore& home_;
 
+    static void resume(operation& self) noexcept { static_cast<store_operation&>(self).waiting_.resume(); }
+
 public:
-    store_operation(xenstore& home, std::uint32_t transaction, std::uint32_t epoch, std::uint16_t type,
-                    store_path path, std::string_view value = {}) noexcept
-        : store_request{[](operation& self) noexcept { static_cast<store_operation&>(self).waiting_.resume(); }},
-          home_{home} {
-        parts_ = {path.folder, path.separator(), path.name, nul, value};
+    [[gnu::noinline]] store_operation(xenstore& home, std::uint32_t transaction, std::uint32_t epoch, std::uint16_t type,
+                    const store_path& path, std::string_view value = {}) noexcept
+        : store_request{&store_operation::resume, type, path, value}, home_{home} {
         transaction_ = transaction;
         epoch_ = epoch;
-        type_ = type;
         wants_value_ = !std::is_void_v<Value>;
     }
 
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) noexcept;
-    result<Value> await_resume() noexcept {
+    [[gnu::noinline]] result<Value> await_resume() noexcept {
         if (failed())
             return std::unexpected(failure_);
         if constexpr (std::is_void_v<Value>)
@@ -54,17 +53,17 @@ public:
     using listing = store_operation<store_names>;
     using change = store_operation<void>;
 
-    reading read(store_path path) noexcept { return {home_, transaction_, epoch_, XS_READ, path}; }
+    reading read(const store_path& path) noexcept { return {home_, transaction_, epoch_, XS_READ, path}; }
     /// The names in a folder.
-    listing directory(store_path path) noexcept { return {home_, transaction_, epoch_, XS_DIRECTORY, path}; }
+    listing directory(const store_path& path) noexcept { return {home_, transaction_, epoch_, XS_DIRECTORY, path}; }
     /// Gives a node its value; makes it, and the folders it is in, when it is not there.
-    change write(store_path path, std::string_view value) noexcept {
+    change write(const store_path& path, std::string_view value) noexcept {
         return {home_, transaction_, epoch_, XS_WRITE, path, value};
     }
     /// Makes an empty node, when it is not there.
-    change mkdir(store_path path) noexcept { return {home_, transaction_, epoch_, XS_MKDIR, path}; }
+    change mkdir(const store_path& path) noexcept { return {home_, transaction_, epoch_, XS_MKDIR, path}; }
     /// Removes a node and all below it.
-    change remove(store_path path) noexcept { return {home_, transaction_, epoch_, XS_RM, path}; }
+    change remove(const store_path& path) noexcept { return {home_, transaction_, epoch_, XS_RM, path}; }
 };
 
 } // namespace mirage::xen

@@ -37,6 +37,12 @@ protected:
         return n;
     }
 
+    /// A request about one node.
+    [[gnu::noinline]] store_request(void (*complete)(operation&) noexcept, std::uint16_t type, const store_path& path,
+                                    std::string_view value) noexcept
+        : operation{complete}, parts_{path.folder, path.separator(), path.name, nul, value}, type_{type} {}
+    [[gnu::noinline]] ~store_request() = default;
+
 public:
     bool failed() const noexcept { return failure_ != errc{}; }
 };

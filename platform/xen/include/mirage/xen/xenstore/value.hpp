@@ -12,7 +12,7 @@ namespace mirage::xen {
 
 /// A decimal number, as the store's values have them; nothing before it, nothing behind it. errc::malformed: it is none,
 /// or does not fit.
-constexpr result<std::uint64_t> store_number(std::string_view text) noexcept {
+[[gnu::noinline]] constexpr result<std::uint64_t> store_number(std::string_view text) noexcept {
     std::uint64_t value = 0;
     if (text.empty())
         return std::unexpected(errc::malformed);
@@ -38,10 +38,10 @@ public:
         std::swap(size_, other.size_);
         return *this;
     }
-    ~store_value() { ::operator delete(text_); }
+    [[gnu::noinline]] ~store_value() { ::operator delete(text_); }
 
     /// Room for `size` octets, in place of what was there. False: memory is short.
-    bool make_room(std::uint32_t size) noexcept {
+    [[gnu::noinline]] bool make_room(std::uint32_t size) noexcept {
         ::operator delete(std::exchange(text_, nullptr));
         size_ = 0;
         if (size == 0)
