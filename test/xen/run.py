@@ -14,8 +14,9 @@ from suite import ROOT, Bed, Skip, Suite, requirements
 import devices
 import leaks
 import lifecycle
+import store
 
-CHECKS = lifecycle.CHECKS + devices.CHECKS + leaks.CHECKS
+CHECKS = lifecycle.CHECKS + store.CHECKS + devices.CHECKS + leaks.CHECKS
 
 
 def main():
