@@ -344,8 +344,9 @@ TEST_CASE("two interfaces, two backends") {
 
 namespace {
 
+template <std::size_t Mebibytes>
 struct harness {
-    world w{{.receive_pages = 256, .lent_pages = 128}};
+    world w{netfront_sizes::within(Mebibytes << 20)};
 
     harness() { w.open(); }
     front_end& device() { return *w.front; }
@@ -373,4 +374,5 @@ struct harness {
 
 } // namespace
 
-TEST_CASE("netfront keeps the promises of a netif") { contract::netif_contract<harness>(); }
+TEST_CASE("netfront keeps the promises of a netif") { contract::netif_contract<harness<16>>(); }
+TEST_CASE("netfront keeps them with little memory, too") { contract::netif_contract<harness<1>>(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/line.hpp"
+#include "mirage/core/text_table.hpp"
 #include "mirage/xen/netfront/data_path.hpp"
 #include "mirage/xen/netfront/mac_text.hpp"
 #include "mirage/xen/xenbus.hpp"
@@ -15,7 +16,7 @@ namespace mirage::xen {
 template <domain Domain>
 class netfront : frontend_driver {
     static constexpr std::size_t ethernet_header = 14;
-    static constexpr std::size_t usual_mtu = 1500;
+    static constexpr std::uint32_t usual_mtu = 1500;
     /// Octets of an IP packet that a backend segments.
     static constexpr std::uint32_t largest_joined = transmitter<Domain>::largest - ethernet_header;
 
@@ -23,12 +24,11 @@ class netfront : frontend_driver {
     frontend bus_;
     netfront_data_path<Domain> path_;
     event carrier_changed_;
-    store_watch carrier_watch_;
     task<> following_carrier_;
     bool joins_;
     mac_address mac_{};
-    std::size_t mtu_ = usual_mtu;
-    std::uint64_t queues_offered_ = 0;
+    std::uint32_t mtu_ = usual_mtu;
+    bool queues_offered_ = false;
 
 public:
     static constexpr offload capabilities{.tx_checksum = true, .rx_checksum = true, .tso_size = largest_joined, .gro = true};
@@ -76,70 +76,71 @@ public:
     void flush() noexcept { path_.flush(); }
 
 private:
+    /// What there is to know, in our folder up to `trusted`, and in the backend's. One loop over all: an awaiting per key
+    /// would be several times as much code.
+    struct asked {
+        enum : std::uint8_t { mac, mtu, trusted, rx_copy, sg, no_csum, ipv6_csum, gso_tcpv4, gso_tcpv6, queues, count };
+        static constexpr auto names = std::to_array<std::string_view>({
+            "mac", "mtu", "trusted", "feature-rx-copy", "feature-sg", "feature-no-csum-offload",
+            "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6", "multi-queue-max-queues",
+        });
+        static_assert(names.size() == count);
+    };
+
     task<result<>> negotiate(frontend& bus) override {
-        const auto address = co_await bus.store().read({bus.path(), "mac"});
-        if (!address)
-            co_return std::unexpected(address.error());
-        const auto mac = parse_mac(address->view());
-        if (!mac)
-            co_return std::unexpected(mac.error());
-        mac_ = *mac;
-
-        if (co_await bus.number_of("feature-rx-copy", 0) != 1)
+        std::array<std::uint32_t, asked::count> said{};
+        said[asked::mtu] = usual_mtu;
+        said[asked::trusted] = 1; // whoever made the domain may say that the backend is none of his
+        for (std::size_t i = 0; i < asked::count; ++i) {
+            const store_path key{i <= asked::trusted ? bus.path() : bus.backend_path(), text_table<asked::names>::at(i)};
+            const auto value = co_await bus.store().read(key);
+            if (i == asked::mac) {
+                const auto mac = value ? parse_mac(value->view()) : std::unexpected(value.error());
+                if (!mac)
+                    co_return std::unexpected(mac.error());
+                mac_ = *mac;
+            } else if (value) {
+                if (const auto number = value->number(); number && *number <= 0xffff)
+                    said[i] = static_cast<std::uint32_t>(*number);
+            }
+        }
+        if (said[asked::rx_copy] != 1)
             co_return std::unexpected(errc::unsupported);
-        transmit_features f;
-        f.scatter = co_await bus.number_of("feature-sg", 0) == 1;
-        f.checksum = co_await bus.number_of("feature-no-csum-offload", 0) == 0;
-        f.checksum_ipv6 = co_await bus.number_of("feature-ipv6-csum-offload", 0) == 1;
-        f.gso_ipv4 = f.scatter && co_await bus.number_of("feature-gso-tcpv4", 0) == 1;
-        f.gso_ipv6 = f.scatter && co_await bus.number_of("feature-gso-tcpv6", 0) == 1;
-        queues_offered_ = co_await bus.number_of("multi-queue-max-queues", 0);
-        // Whoever made the domain may say that the backend is none of his.
-        const auto trusted = co_await bus.store().read({bus.path(), "trusted"});
-        f.trusted = !trusted || trusted->view() != "0";
-
-        const auto mtu = co_await bus.store().read({bus.path(), "mtu"});
-        const std::uint64_t octets = (mtu ? mtu->number() : std::unexpected(mtu.error())).value_or(usual_mtu);
+        queues_offered_ = said[asked::queues] != 0;
+        const bool scatter = said[asked::sg] == 1;
         // Frames of more than a page need several slots, and come in several pages.
-        const std::size_t most = f.scatter && joins_ ? largest_joined : usual_mtu;
-        mtu_ = std::clamp<std::uint64_t>(octets, 576, most); // RFC 1122 section 3.3.2
-        co_return path_.open(bus.backend_id(), f);
+        const std::uint32_t most = scatter && joins_ ? largest_joined : usual_mtu;
+        mtu_ = std::clamp(said[asked::mtu], 576u, most); // RFC 1122 section 3.3.2
+        co_return path_.open(bus.backend_id(), {.scatter = scatter,
+                                                .checksum = said[asked::no_csum] == 0,
+                                                .checksum_ipv6 = said[asked::ipv6_csum] == 1,
+                                                .gso_ipv4 = scatter && said[asked::gso_tcpv4] == 1,
+                                                .gso_ipv6 = scatter && said[asked::gso_tcpv6] == 1,
+                                                .trusted = said[asked::trusted] != 0});
     }
 
+    static constexpr auto published_names = std::to_array<std::string_view>({
+        "tx-ring-ref", "rx-ring-ref", "event-channel", "request-rx-copy", "feature-rx-notify", "feature-sg",
+        "feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ipv6-csum-offload", "multi-queue-num-queues",
+    });
+
     task<result<>> publish(frontend& bus, store_transaction& t) override {
-        struct key {
-            std::string_view name;
-            std::uint64_t value;
-        };
-        const std::array keys{
-            key{"tx-ring-ref", path_.tx_ring()},
-            key{"rx-ring-ref", path_.rx_ring()},
-            key{"event-channel", path_.port()},
-            key{"request-rx-copy", 1},
-            key{"feature-rx-notify", 1},
-            key{"feature-sg", joins_},
-            key{"feature-gso-tcpv4", joins_},
-            key{"feature-gso-tcpv6", joins_},
-            key{"feature-ipv6-csum-offload", 1},
-            key{"multi-queue-num-queues", 1},
-        };
-        for (const key& k : keys) {
-            if (k.name == "multi-queue-num-queues" && queues_offered_ == 0)
-                continue;
-            line<20> text;
-            text << k.value;
-            if (const auto r = co_await t.write({bus.path(), k.name}, text.view()); !r)
+        const std::uint32_t joins = joins_ ? 1 : 0;
+        const std::array<std::uint32_t, published_names.size()> values{
+            path_.tx_ring(), path_.rx_ring(), path_.port(), 1, 1, joins, joins, joins, 1, 1};
+        // The last only where it was asked for: one queue is what there is without it.
+        for (std::size_t i = 0; i < values.size() - (queues_offered_ ? 0 : 1); ++i) {
+            line<12> text;
+            text << values[i];
+            const auto r = co_await t.write({bus.path(), text_table<published_names>::at(i)}, text.view());
+            if (!r)
                 co_return r;
         }
         co_return result<>{};
     }
 
-    task<result<>> begin(frontend& bus) override {
+    task<result<>> begin(frontend&) override {
         path_.serve();
-        auto watch = co_await bus.store().watch({bus.backend_path(), "carrier"}, carrier_changed_);
-        if (!watch)
-            co_return std::unexpected(watch.error());
-        carrier_watch_ = std::move(*watch);
         following_carrier_ = follow_carrier();
         if (!following_carrier_)
             co_return std::unexpected(errc::no_buffers);
@@ -149,7 +150,8 @@ private:
 
     /// The backend says when its end of the link goes down and comes up; not every one does.
     task<> follow_carrier() {
-        for (;;) {
+        const auto watch = co_await bus_.store().watch({bus_.backend_path(), "carrier"}, carrier_changed_);
+        while (watch) {
             co_await carrier_changed_.wait();
             path_.carrier(co_await bus_.number_of("carrier", 1) != 0);
         }
@@ -157,12 +159,10 @@ private:
 
     bool disconnect() noexcept override {
         following_carrier_.reset();
-        carrier_watch_.reset();
         return path_.close();
     }
     void forget() noexcept override {
         following_carrier_.reset();
-        carrier_watch_.reset();
         path_.forget();
     }
     bool broken() const noexcept override { return path_.broken(); }
