@@ -8,6 +8,21 @@
 
 namespace mirage::xen {
 
+namespace detail {
+
+/// What a network frontend wants to know: in its own folder up to `trusted`, in the backend's behind that. One loop reads
+/// all of it: an awaiting per key would be several times as much code.
+struct netfront_asks {
+    enum : std::uint8_t { mac, mtu, trusted, rx_copy, sg, no_csum, ipv6_csum, gso_tcpv4, gso_tcpv6, queues, count };
+    static constexpr auto names = std::to_array<std::string_view>({
+        "mac", "mtu", "trusted", "feature-rx-copy", "feature-sg", "feature-no-csum-offload",
+        "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6", "multi-queue-max-queues",
+    });
+    static_assert(names.size() == count);
+};
+
+} // namespace detail
+
 /// NETIF: a virtual interface (`vif = [...]`) of the domain `Domain`, over whatever backend the toolstack gives it, for as
 /// long as it gives it one. When the backend closes, goes, or breaks the protocol, frames under way are lost, transmit()
 /// fails with errc::io, and the next one that comes is connected to.
@@ -19,6 +34,8 @@ class netfront : frontend_driver {
     static constexpr std::uint32_t usual_mtu = 1500;
     /// Octets of an IP packet that a backend segments.
     static constexpr std::uint32_t largest_joined = transmitter<Domain>::largest - ethernet_header;
+
+    using asked = detail::netfront_asks;
 
     event readable_;
     frontend bus_;
@@ -76,17 +93,6 @@ public:
     void flush() noexcept { path_.flush(); }
 
 private:
-    /// What there is to know, in our folder up to `trusted`, and in the backend's. One loop over all: an awaiting per key
-    /// would be several times as much code.
-    struct asked {
-        enum : std::uint8_t { mac, mtu, trusted, rx_copy, sg, no_csum, ipv6_csum, gso_tcpv4, gso_tcpv6, queues, count };
-        static constexpr auto names = std::to_array<std::string_view>({
-            "mac", "mtu", "trusted", "feature-rx-copy", "feature-sg", "feature-no-csum-offload",
-            "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6", "multi-queue-max-queues",
-        });
-        static_assert(names.size() == count);
-    };
-
     task<result<>> negotiate(frontend& bus) override {
         std::array<std::uint32_t, asked::count> said{};
         said[asked::mtu] = usual_mtu;
