@@ -13,25 +13,30 @@ def ping(suite, guest, word, seconds=30):
         done; true""", seconds + 30)
 
 
+def announces(suite, guest):
+    """What the guest obeys is announced."""
+    for feature in ("poweroff", "reboot", "suspend"):
+        said = suite.bed.run(f"xenstore-read /local/domain/{guest.domid()}/control/feature-{feature}")
+        equal(said.strip(), "1", f"control/feature-{feature}")
+
+
 def the_store_does_all_that_it_is_asked(suite):
     """guest/store.cpp: operations, long messages, transactions and watches; then answers, before and after a move; then
     it is asked to end, and does so by itself."""
     guest = suite.guest("guest-store.xen", "store", memory=8).create()
     guest.wait_text("READY", 60)
     check("name: store" in guest.console(), guest.console())
-    path = f"/local/domain/{guest.domid()}/control"
-    for feature in ("poweroff", "reboot", "suspend"):
-        said = suite.bed.run(f"xenstore-read {path}/feature-{feature}")[1].strip()
-        equal(said, "1", f"control/feature-{feature}")
     for word in ("one", "two", "three"):
         ping(suite, guest, word)
+    announces(suite, guest)
     guest.xl("save", "/job/tmp/state", 120)
     suite.bed.run("xl restore /job/tmp/state", 120)
     for word in ("four", "five"):
         ping(suite, guest, word)
+    announces(suite, guest)
     suite.bed.run(f"xenstore-write /local/domain/{guest.domid()}/control/shutdown nonsense")
     ping(suite, guest, "six")
-    equal(suite.bed.run(f"xenstore-read /local/domain/{guest.domid()}/control/shutdown")[1].strip(), "",
+    equal(suite.bed.run(f"xenstore-read /local/domain/{guest.domid()}/control/shutdown").strip(), "",
           "an unknown request is acknowledged")
     guest.xl("reboot")
     equal(guest.wait_state("poweroff", "reboot", "crash"), "reboot", "state")

@@ -45,8 +45,6 @@ class control {
 
     task<> listen() {
         static constexpr std::string_view features[] = {"feature-poweroff", "feature-reboot", "feature-suspend"};
-        for (const std::string_view feature : features)
-            (void)co_await store_.write({"control", feature}, "1"); // old toolstacks do not let us; they do not look, either
         auto watch = co_await store_.watch(path, changed_);
         if (!watch)
             co_return; // the toolstack has to destroy a domain that cannot hear it
@@ -58,6 +56,10 @@ class control {
             const auto accepted = co_await store_.transact(acceptance);
             if (accepted && wanted != control_request::none)
                 asked_ = wanted;
+            // Here, because the watch fires at the beginning and after a move, where nobody has announced anything. Old
+            // toolstacks do not let us; they do not look, either.
+            for (const std::string_view feature : features)
+                (void)co_await store_.write({"control", feature}, "1");
         }
     }
 
