@@ -246,6 +246,17 @@ TEST_CASE("netfront sends headers and slices") {
         s.back.serve();
         CHECK(s.back.tx.push());
         CHECK(s.front.reclaim());
+        CHECK(s.front.outstanding() == 0);
+
+        // From now on answers wait for a turn of the loop, unless they become many.
+        for (int i = 0; i < 128; ++i) {
+            CHECK(s.front.transmit({.headers = as_octets(headers)}).has_value());
+            (void)s.front.push();
+            s.back.serve();
+            CHECK(s.back.tx.push() == (i == 127));
+        }
+        CHECK(s.front.reclaim());
+        CHECK(s.front.outstanding() == 0);
     }
     SUBCASE("multicast addresses are added and removed") {
         const mac_address group{{0x33, 0x33, 0, 0, 0, 1}};

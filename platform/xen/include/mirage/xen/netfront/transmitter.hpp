@@ -195,21 +195,19 @@ public:
     /// Makes the backend see what was transmitted. Whether it wants to be notified.
     [[nodiscard]] bool push() noexcept { return ring_.push(); }
 
-    /// Lets go of what the backend has answered, and asks for a notification when most of the rest is. False: the backend
-    /// broke the protocol.
+    /// Lets go of what the backend has answered. Called in every turn of the loop, it asks for a notification only when
+    /// answers to half of what can be outstanding have come meanwhile: a frame's answer alone is worth no wake-up. False:
+    /// the backend broke the protocol.
     [[nodiscard]] bool reclaim() noexcept {
-        do {
-            if (!ring_.look())
+        if (!ring_.look())
+            return false;
+        if (ring_.waiting() == 0)
+            return true;
+        while (ring_.waiting() > 0)
+            if (!answered(ring_.take()))
                 return false;
-            if (ring_.waiting() == 0)
-                return true;
-            while (ring_.waiting() > 0)
-                if (!answered(ring_.take()))
-                    return false;
-            // One notification for most of what is outstanding: memory comes back soon, but not frame by frame.
-            const auto outstanding = ring_.outstanding();
-            ring_.notify_after(outstanding - outstanding / 4 + (outstanding == 0 ? 1 : 0));
-        } while (true);
+        ring_.notify_after(static_cast<std::uint32_t>(headers_.buffers().size()) / 2);
+        return true;
     }
 
     std::uint32_t outstanding() const noexcept { return ring_.outstanding(); } ///< slots without an answer
