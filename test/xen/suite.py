@@ -85,7 +85,8 @@ class Suite:
             n=0
             until grep -q 'listening on' /run/tcpdump.out; do
                 usleep 50000; n=$((n + 1)); [ $n -ge 200 ] && {{ cat /run/tcpdump.out; exit 1; }}
-            done""")
+            done
+            true""")
         try:
             yield
         finally:
