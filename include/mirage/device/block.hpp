@@ -70,8 +70,8 @@ concept discard = requires(D dev, std::uint64_t sector, std::uint64_t count) {
 ///
 /// An operation begins when it is awaited. Operations under way at the same time are done in any order, and those on
 /// the same sectors leave each sector as one of them would. A task that does nothing but transfer does not keep others
-/// from running: whatever is moved takes a turn of the loop. Memory may begin anywhere; where it begins at a multiple of
-/// 512 octets, a device that can moves it without a copy.
+/// from running: whatever is moved takes a turn of the loop. Memory may begin anywhere; where it begins at a page (4096
+/// octets), a device that can moves whole pages without a copy.
 ///
 /// Destroying the awaiter gives the operation up: its memory is the caller's again, and the sectors of a write that was
 /// under way hold the old or the new.

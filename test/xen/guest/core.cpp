@@ -265,7 +265,7 @@ void memory_is_there() noexcept {
             *reinterpret_cast<std::uint64_t*>(static_cast<char*>(p) + at) = address_of(p) + at;
         ++count;
     }
-    expect(count * size + left / 16 + 2 * size > left, "nearly all of the heap can be had");
+    expect(count * size + left / 16 + 4 * size > left, "nearly all of the heap can be had");
     while (list != nullptr) {
         for (std::size_t at = 64; at < size; at += PAGE_SIZE)
             expect(*reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(list) + at) == address_of(list) + at,

@@ -19,6 +19,8 @@ class generator {
     std::uint32_t calls_ = 0;
     instant seeded_{};
 
+protected:
+    /// From now on the octets are none that a copy of this machine would draw.
     void seed() noexcept {
         generator_.mix(Device::entropy());
         calls_ = 0;

@@ -13,7 +13,7 @@ namespace mirage::xen {
 template <fixed_string Name>
 class block : public blkfront<platform> {
     static constexpr auto text = Name;
-    static constexpr auto patience = std::chrono::seconds{10};
+    static constexpr auto patience = std::chrono::seconds{30};
 
     platform& home_;
     std::size_t order_;
@@ -22,7 +22,7 @@ class block : public blkfront<platform> {
         line<240> out;
         out << "xen: block device '" << name << "' (disk " << order_ << "): ";
         if (!in_time)
-            out << "waited 10 s for " << bus().waits_for() << "; see `xl block-list` and the hotplug logs in dom0";
+            out << "waited 30 s for " << bus().waits_for() << "; see `xl block-list` and the hotplug logs in dom0";
         else if (why == errc::not_found)
             out << "the domain has no such disk; add one to its configuration: disk = [ 'format=raw, vdev=xvda, "
                    "access=rw, target=/path/to/disk.img' ]";
