@@ -42,6 +42,12 @@ TITLES = {
     7661: "Updating TCP to Support Rate-Limited Traffic", 8200: "Internet Protocol, Version 6",
     8415: "DHCP for IPv6", 8439: "ChaCha20 and Poly1305", 9110: "HTTP Semantics", 9112: "HTTP/1.1",
     9293: "Transmission Control Protocol", 9542: "IANA Considerations for IEEE 802 Parameters",
+    1034: "Domain Names: Concepts", 1035: "Domain Names: Implementation",
+    2181: "Clarifications to the DNS Specification", 2308: "Negative Caching of DNS Queries", 2782: "DNS SRV",
+    3596: "DNS Extensions to Support IPv6", 3597: "Handling of Unknown DNS Record Types",
+    4035: "DNSSEC Protocol Modifications", 4343: "DNS Case Insensitivity Clarification", 6762: "Multicast DNS",
+    6891: "Extension Mechanisms for DNS (EDNS(0))", 8499: "DNS Terminology",
+    9619: "In the DNS, QDCOUNT Is (Usually) One",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"
