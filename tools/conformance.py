@@ -48,6 +48,11 @@ TITLES = {
     4035: "DNSSEC Protocol Modifications", 4343: "DNS Case Insensitivity Clarification", 6762: "Multicast DNS",
     6891: "Extension Mechanisms for DNS (EDNS(0))", 8499: "DNS Terminology",
     9619: "In the DNS, QDCOUNT Is (Usually) One",
+    1535: "A Security Problem with DNS Software", 1123: "Requirements for Internet Hosts: Application and Support",
+    3397: "DHCP Domain Search Option", 5452: "Measures for Making DNS More Resilient against Forged Answers",
+    6761: "Special-Use Domain Names", 7686: "The .onion Special-Use Domain Name", 7766: "DNS Transport over TCP",
+    8767: "Serving Stale Data", 9520: "Negative Caching of DNS Resolution Failures",
+    9715: "IP Fragmentation Avoidance in DNS over UDP",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"

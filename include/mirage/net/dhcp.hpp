@@ -10,13 +10,14 @@
 
 namespace mirage::net {
 
-/// Keeps the address of a stack by DHCP: joins the pure dhcp_client to the stack's UDP and IPv4 layers.
-template <class Stack>
+/// Keeps the address of a stack by DHCP: joins the pure dhcp_client to the stack's UDP and IPv4 layers. `Extras` is what
+/// it asks for besides: dhcp_names for a resolver's domains and time servers.
+template <class Stack, class Extras = no_dhcp_extras>
 class dhcp {
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
 
     Stack& stack_;
-    dhcp_client client_;
+    basic_dhcp_client<Extras> client_;
     event changed_;
 
     static dhcp_identity identity(const Stack& stack, std::string_view host_name) noexcept {
@@ -83,6 +84,8 @@ public:
     event& changed() noexcept { return changed_; }
     /// The lease in force, or nullptr.
     const dhcp_lease* lease() const noexcept { return client_.lease(); }
+    /// What came with it, as long as it is in force.
+    const Extras& extras() const noexcept { return client_.extras(); }
 };
 
 } // namespace mirage::net

@@ -3,6 +3,7 @@
 #include "mirage/net/dhcp_lease.hpp"
 #include "mirage/wire/dhcp_message.hpp"
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 namespace mirage::net {
@@ -48,12 +49,22 @@ struct dhcp_identity {
     bool broadcast = false;       ///< ask for answers by broadcast (RFC 2131 section 4.1)
 };
 
+/// Nothing but what every lease has.
+struct no_dhcp_extras {
+    static constexpr std::array<wire::dhcp_option, 0> parameters{};
+    constexpr void read(const wire::dhcp_view&) const noexcept {}
+};
+
 /// A DHCPv4 client: RFC 2131 with the identifier of RFC 4361. Pure: time and randomness come in, messages go
 /// out.
 ///
 /// Takes the first offer that it can use. At start it asks at once, where RFC 2131 section 4.4.1 would have
 /// it wait for 1 to 10 s: an appliance is useless until it has an address. It does wait after a refusal.
-class dhcp_client {
+///
+/// `Extras` is what is wanted of a lease beyond dhcp_lease: the `parameters` to ask for, and `read(message)`, which is
+/// called with each acknowledgement that is taken. See dhcp_names.
+template <class Extras = no_dhcp_extras>
+class basic_dhcp_client {
 public:
     static constexpr unsigned max_requests = 4; ///< RFC 2131 section 3.1 step 5: 60 s in all
     static constexpr unsigned max_reboots = 2;
@@ -62,7 +73,7 @@ public:
     static constexpr duration renewal_interval = std::chrono::seconds{60}; ///< at least; section 4.4.5
     static constexpr duration decline_wait = std::chrono::seconds{10}; ///< RFC 2131 section 3.1 step 5
 
-    explicit dhcp_client(const dhcp_identity& identity) noexcept : identity_{identity} {}
+    explicit basic_dhcp_client(const dhcp_identity& identity) noexcept : identity_{identity} {}
 
     /// Begins to ask; for `previous` first if it was ours before the last boot (RFC 2131 section 3.2).
     /// on_time() is due at once.
@@ -158,12 +169,19 @@ public:
     dhcp_state state() const noexcept { return state_; }
     /// The lease in force, or nullptr.
     const dhcp_lease* lease() const noexcept { return lease_ ? &*lease_ : nullptr; }
+    /// What came with it.
+    const Extras& extras() const noexcept { return extras_; }
 
 private:
-    static constexpr std::array parameters{wire::dhcp_option::subnet_mask,   wire::dhcp_option::routers,
-                                           wire::dhcp_option::dns_servers,   wire::dhcp_option::interface_mtu,
-                                           wire::dhcp_option::lease_time,    wire::dhcp_option::renewal_time,
-                                           wire::dhcp_option::rebinding_time};
+    static constexpr auto parameters = [] {
+        constexpr std::array basic{wire::dhcp_option::subnet_mask,   wire::dhcp_option::routers,
+                                   wire::dhcp_option::dns_servers,   wire::dhcp_option::interface_mtu,
+                                   wire::dhcp_option::lease_time,    wire::dhcp_option::renewal_time,
+                                   wire::dhcp_option::rebinding_time};
+        std::array<wire::dhcp_option, basic.size() + Extras::parameters.size()> all{};
+        std::ranges::copy(Extras::parameters, std::ranges::copy(basic, all.begin()).out);
+        return all;
+    }();
 
     dhcp_identity identity_;
     dhcp_state state_ = dhcp_state::stopped;
@@ -175,6 +193,7 @@ private:
     ipv4_address requested_{}, server_{};  // the offer that was chosen
     std::uint16_t discovered_seconds_ = 0; // secs of the last discover
     std::optional<dhcp_lease> lease_{};
+    [[no_unique_address]] Extras extras_{};
 
     template <random_source Random>
     void enter(dhcp_state next, instant now, Random& random) noexcept {
@@ -275,6 +294,7 @@ private:
             || granted->own.address != (extends ? lease_->own.address : requested_))
             return {};
         lease_ = granted;
+        extras_.read(ack);
         state_ = dhcp_state::bound;
         deadline_ = lease_->renew_at;
         return {.event = extends ? dhcp_event::renewed : dhcp_event::bound};
@@ -302,5 +322,7 @@ private:
         return lose(now, random);
     }
 };
+
+using dhcp_client = basic_dhcp_client<>;
 
 } // namespace mirage::net

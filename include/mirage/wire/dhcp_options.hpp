@@ -38,6 +38,7 @@ enum class dhcp_option : std::uint8_t {
     renewal_time = 58,
     rebinding_time = 59,
     client_identifier = 61,
+    domain_search = 119, // RFC 3397
     end = 255,
 };
 
