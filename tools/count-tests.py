@@ -1,11 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints how many tests of a meson testlog.json passed, failed and were skipped; says which, and why, on stderr."""
+"""usage: count-tests.py TESTLOG [FAILURES]
+
+Prints how many tests of a meson testlog.json passed, failed and were skipped; says which, and why, on stderr. Adds the last
+lines of what each failed test said to the file FAILURES, so that they can be shown again where nobody has to look for them."""
 import json
 import re
 import sys
 
 passed = failed = skipped = 0
+failures = open(sys.argv[2], "a", encoding="utf-8") if len(sys.argv) > 2 else None
+
+
+def complain(test, what):
+    print(f"{test['name']}: {what}", file=sys.stderr)
+    if failures:
+        said = (test.get("stdout", "") + test.get("stderr", "")).splitlines()[-40:]
+        print(f"{test['name']}: {what}", *(f"    {text}" for text in said), sep="\n", file=failures)
+
+
 with open(sys.argv[1], encoding="utf-8") as log:
     for line in log:
         test = json.loads(line)
@@ -15,9 +28,12 @@ with open(sys.argv[1], encoding="utf-8") as log:
             passed += not wrong and not reason
             failed += bool(wrong)
             skipped += bool(reason)
-            if wrong or reason:
-                print(f"{test['name']}: {name}: {'FAIL' if wrong else 'SKIP: ' + reason}", file=sys.stderr)
-        if checks and (test["result"] in ("OK", "EXPECTEDFAIL") or any(wrong for wrong, _, _ in checks)):
+            if reason:
+                print(f"{test['name']}: {name}: SKIP: {reason}", file=sys.stderr)
+        wrong = [name for is_wrong, name, _ in checks if is_wrong]
+        if wrong:
+            complain(test, "FAIL: " + ", ".join(wrong))
+        if checks and (test["result"] in ("OK", "EXPECTEDFAIL") or wrong):
             continue
         if test["result"] in ("OK", "EXPECTEDFAIL"):
             passed += 1
@@ -28,5 +44,5 @@ with open(sys.argv[1], encoding="utf-8") as log:
             print(f"{test['name']}: {reason[-1]}", file=sys.stderr)
         else:
             failed += 1
-            print(f"{test['name']}: {test['result']}", file=sys.stderr)
+            complain(test, test["result"])
 print(passed, failed, skipped)
