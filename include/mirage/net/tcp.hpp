@@ -615,6 +615,8 @@ private:
         wake(c.readers);
         wake(c.writers);
         wake(c.openers);
+        if (!memory_waiters_.empty()) // what this connection held was perhaps all that they wait for
+            stack_.loop().post(flush_);
         if (!c.has_handle)
             destroy(c);
     }

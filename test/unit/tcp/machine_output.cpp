@@ -180,3 +180,19 @@ SCENARIO("a closed window is probed (RFC 9293 section 3.8.6.1)") {
         THEN("the user timeout ends it") { CHECK(end == ending::timed_out); }
     }
 }
+
+TEST_CASE("an acknowledgement that comes with text sent again moves the window, too (RFC 9293 sections 3.4 and 3.10.7.4)") {
+    // The peer is short of room: it acknowledges 4000 octets and offers 2000 more, on a segment that it sends again.
+    auto tcb = established();
+    text_queued(tcb, 20'000);
+    tcb.congestion = {};
+    tcb.congestion.on_start({.mss = 1000, .now = instant{}});
+    (void)segment_arrives(tcb, {.seq = {5100}, .ack = {1000}, .length = 100, .window = 10'000, .has_ack = true}, instant{});
+    REQUIRE(tcb.snd.wl1 == sequence{5100});
+    REQUIRE(drain(tcb, instant{}).size() >= 4);
+    (void)segment_arrives(tcb, {.seq = {5000}, .ack = {5000}, .length = 100, .window = 2000, .has_ack = true}, instant{});
+    CHECK(tcb.snd.una == sequence{5000});
+    CHECK(tcb.snd.wnd == 2000);
+    for (const segment& s : drain(tcb, instant{}))
+        CHECK(at_or_before(s.seq + s.length, sequence{7000}));
+}

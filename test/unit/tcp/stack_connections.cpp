@@ -233,3 +233,27 @@ TEST_CASE("TIME-WAIT is bounded, and a newer SYN reopens it (RFC 6191)") {
     }
     CHECK(net.until([&] { return net.client.tcp().connections() == 0; }));
 }
+
+TEST_CASE("a writer that waits for memory learns that its connection was reset (RFC 9293 section 3.10.7.4)") {
+    // Few pages and much room to send: the writer runs out of pages before its own limit, and its own text holds them all.
+    hosts net{1, {.buffers = 64}, {.send_buffer = 1024 * 1024}};
+    auto listener = net.server.tcp().listen(80);
+    accepted_streams accepted;
+    net.spawn(accept_into(listener, accepted));
+    outcome_of_connect opened;
+    net.spawn(open(net, opened));
+    REQUIRE(net.until([&] { return opened.done && !accepted.all.empty(); }));
+    result<> said{};
+    bool done = false;
+    const std::string much(1'000'000, 'x');
+    net.spawn([](auto& s, const std::string& text, result<>& out, bool& end) -> task<> {
+        co_await write_all(s, text, out);
+        end = true;
+    }(*opened.connection, much, said, done));
+    (void)net.until([] { return false; }, 10s);
+    REQUIRE_FALSE(done);
+    accepted.all[0].abort();
+    CHECK(net.until([&] { return done; }, 10s));
+    REQUIRE_FALSE(said);
+    CHECK(said.error() == errc::reset);
+}

@@ -298,7 +298,9 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
         return false;
     }
     const bool fresh = before(tcb.snd.una, seg.ack);
-    const bool new_window = before(tcb.snd.wl1, seg.seq)
+    // RFC 9293 looks at SEG.SEQ first, so that text sent again could acknowledge and yet leave SND.WND as it was, whose
+    // right edge moves with SND.UNA: we would send beyond what was offered. What acknowledges more is newer.
+    const bool new_window = fresh || before(tcb.snd.wl1, seg.seq)
                             || (tcb.snd.wl1 == seg.seq && at_or_before(tcb.snd.wl2, seg.ack));
     const std::uint32_t old_window = tcb.snd.wnd;
     if (fresh)
