@@ -53,6 +53,8 @@ TITLES = {
     6761: "Special-Use Domain Names", 7686: "The .onion Special-Use Domain Name", 7766: "DNS Transport over TCP",
     8767: "Serving Stale Data", 9520: "Negative Caching of DNS Resolution Failures",
     9715: "IP Fragmentation Avoidance in DNS over UDP",
+    4330: "Simple Network Time Protocol (obsolete)", 5905: "Network Time Protocol", 8633: "NTP Best Current Practices",
+    9109: "NTP Port Randomization",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"
