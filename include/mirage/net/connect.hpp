@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "mirage/core/address.hpp"
+#include "mirage/core/combinators.hpp"
+#include "mirage/core/event.hpp"
+#include "mirage/core/nursery.hpp"
+#include <array>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace mirage::net {
+
+/// How long an attempt to connect is alone before the next one begins beside it. RFC 8305 section 5
+inline constexpr duration connection_attempt_delay = std::chrono::milliseconds{250};
+
+namespace detail {
+
+/// Attempts to connect that run beside one another. The first that succeeds wins.
+template <class Stack>
+class connection_race {
+    using opened = decltype(std::declval<Stack&>().tcp().connect({}).take());
+    using stream_type = typename opened::value_type;
+
+    Stack& stack_;
+    event news_;
+    std::optional<stream_type> winner_;
+    errc failed_ = errc::not_found;
+    nursery attempts_; // goes first
+
+    task<> attempt(auto peer) noexcept {
+        auto stream = co_await stack_.tcp().connect(peer);
+        if (!stream)
+            failed_ = stream.error();
+        else if (!winner_)
+            winner_.emplace(std::move(*stream));
+        news_.set();
+    }
+    task<> wait() noexcept { co_await news_.wait(); }
+
+public:
+    explicit connection_race(Stack& stack) noexcept : stack_{stack}, news_{stack.loop()}, attempts_{stack.loop()} {}
+
+    bool won() const noexcept { return winner_.has_value(); }
+
+    /// Begins to connect to `peer`, and waits until there is a connection, every attempt has failed, or `delay` is over.
+    task<> start(auto peer, duration delay) noexcept {
+        if (!attempts_.spawn(attempt(peer))) {
+            failed_ = errc::no_buffers;
+            co_return;
+        }
+        const instant until = stack_.loop().now() + delay;
+        while (!won() && !attempts_.empty() && stack_.loop().now() < until)
+            (void)co_await with_timeout(stack_.loop(), wait(), until - stack_.loop().now());
+    }
+    /// Waits for the end of the race.
+    task<> finish() noexcept {
+        while (!won() && !attempts_.empty())
+            co_await news_.wait();
+    }
+    opened take() noexcept {
+        if (!winner_)
+            return std::unexpected(failed_);
+        return std::move(*winner_);
+    }
+};
+
+} // namespace detail
+
+/// Opens a TCP connection to the first of `peers` that answers. They are tried in order, the next one beside those
+/// before it when none of them has answered after `delay`, at once when all of them have failed; the others are given
+/// up. `peers` must live until the task ends. The error is that of the attempt that failed last; errc::not_found: there
+/// are no peers. RFC 8305 section 5
+template <class Stack, class Endpoint>
+auto connect_to_any(Stack& stack, std::span<const Endpoint> peers, duration delay = connection_attempt_delay) noexcept
+    -> decltype(stack.tcp().connect({})) {
+    detail::connection_race<Stack> race{stack};
+    for (const Endpoint& peer : peers) {
+        co_await race.start(peer, delay);
+        if (race.won())
+            break;
+    }
+    co_await race.finish();
+    co_return race.take();
+}
+
+/// The same for the addresses of `name`, which `resolver`, a net::dns, finds out. `name` must live until the task ends.
+/// Besides the errors of connecting, those of resolving. RFC 8305
+template <class Stack, class Resolver>
+auto connect(Stack& stack, Resolver& resolver, std::string_view name, std::uint16_t port) noexcept
+    -> decltype(stack.tcp().connect({})) {
+    const auto found = co_await resolver.resolve(name);
+    if (!found)
+        co_return std::unexpected(found.error());
+    std::array<ipv4_endpoint, 8> peers;
+    std::size_t count = 0;
+    for (const ipv4_address a : found->ipv4())
+        if (count < peers.size())
+            peers[count++] = {a, port};
+    co_return co_await connect_to_any<Stack, ipv4_endpoint>(stack, std::span{peers}.first(count));
+}
+
+} // namespace mirage::net
