@@ -26,7 +26,7 @@ def a_transfer_survives_a_device_that_was_down(lab, case):
     _, digest = case.stream_file(lab, octets)
     with case.judged(running):
         target = os.path.join(lab.directory, "received")
-        client = running.client.start("curl", "-sSf", "--max-time", "50", "--limit-rate", "10M", "-o", target,
+        client = running.client.start("curl", "-sSf", "--max-time", "280", "--limit-rate", "10M", "-o", target,
                                       f"{running.url}/test/{octets}")
         wait_until(lambda: os.path.exists(target) and os.path.getsize(target) > MIB, 20, "the first MiB")
         running.switch.ip("link", "set", TAP, "down")
@@ -49,7 +49,7 @@ def down_and_up_many_times(lab, case):
         for _ in range(10):
             running.switch.ip("link", "set", TAP, "down")
             running.switch.ip("link", "set", TAP, "up")
-            running.client.run("curl", "-sSf", "--max-time", "10", "-o", os.devnull, running.url + "/")
+            running.client.run("curl", "-sSf", "--max-time", "100", "-o", os.devnull, running.url + "/")
     ended_well(running)
 
 

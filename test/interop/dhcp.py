@@ -58,7 +58,7 @@ def answers(running, address):
     with running.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(1)
         client.connect((address, 9))
-        for _ in range(5):  # the first may be lost while the subject asks for our link-layer address
+        for _ in range(60):  # the first may be lost while the subject asks for our link-layer address
             client.send(b"anyone?")
             try:
                 client.recv(1)
@@ -88,7 +88,7 @@ def waits_for_a_server(lab, case):
     running = attach(lab, case)
     with case.judged(running):
         begin = running.client.packet_socket(running.device)
-        begin.settimeout(10)
+        begin.settimeout(100)
         subject = start(case, running)
         while DISCOVER not in begin.recv(2048):  # this one has nobody to answer it
             pass

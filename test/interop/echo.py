@@ -21,7 +21,7 @@ def tcp_echo_gives_back_every_octet(lab, case):
         text = file.read()
     with case.judged(running):
         with running.client.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
+            client.settimeout(100)
             client.connect((running.address, running.port))
             # both directions at once: an echo that cannot be written stops the reading, and must not stop for good
             sender = threading.Thread(target=lambda: (client.sendall(text), client.shutdown(socket.SHUT_WR)))
@@ -39,7 +39,7 @@ def tcp_echo_of_single_octets(lab, case):
     running = case.start(lab, ECHO)
     with case.judged(running):
         with running.client.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
+            client.settimeout(100)
             client.connect((running.address, running.port))
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for octet in range(256):
@@ -53,7 +53,7 @@ def udp_echo(lab, case):
     running = case.start(lab, ECHO)
     with case.judged(running):
         with running.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(100)
             client.connect((running.address, 7))
             for size in (0, 1, 2, 63, 64, 65, 511, 1471, 1472):
                 text = os.urandom(size)
@@ -78,7 +78,7 @@ def ping_is_answered(lab, case):
     running = case.start(lab, ECHO)
     with case.judged(running):
         with running.client.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as client:
-            client.settimeout(10)
+            client.settimeout(100)
             # 2000 octets do not fit a frame: the request comes in fragments, and so must the reply go
             for sequence, size in enumerate((0, 1, 56, 1471, 1472, 2000)):
                 request = Maker.echo_request(sequence, os.urandom(size))

@@ -34,7 +34,7 @@ class Wire:
     def ping(self, sequence, **wrong):
         return self.make.ipv4(1, self.make.echo_request(sequence, **wrong))
 
-    def replies_until(self, last, seconds=10):
+    def replies_until(self, last, seconds=100):
         """The sequence numbers of all echo replies until that of `last` has come."""
         seen, deadline = [], time.monotonic() + seconds
         while last not in seen:
@@ -56,7 +56,7 @@ def begin(lab, case):
 
 
 def still_serves(running):
-    page = running.client.run("curl", "-sS", "--max-time", "10", "-i", running.url + "/").stdout
+    page = running.client.run("curl", "-sS", "--max-time", "100", "-i", running.url + "/").stdout
     in_text(r"^HTTP/1\.1 200 ", page, "the site after the frames")
     ended_well(running)
 

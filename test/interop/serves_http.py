@@ -14,11 +14,11 @@ def curl_loads_the_page(lab, case):
     case.needs("curl")
     running = case.start(lab, WEBSITE)
     with case.judged(running):
-        page = running.client.run("curl", "-sS", "--max-time", "10", "-D", "-", running.url + "/").stdout
+        page = running.client.run("curl", "-sS", "--max-time", "100", "-D", "-", running.url + "/").stdout
         in_text(r"^HTTP/1\.1 200 ", page, "status line")
         in_text(r"(?i)content-type: text/html", page, "media type")
         in_text(r"(?i)<html", page, "page")
-        missing = running.client.run("curl", "-sS", "--max-time", "10", "-o", os.devnull, "-w", "%{http_code}",
+        missing = running.client.run("curl", "-sS", "--max-time", "100", "-o", os.devnull, "-w", "%{http_code}",
                                      running.url + "/no/such/page").stdout
         equal(missing, "404", "status of a page that is not there")
     ended_well(running)
@@ -28,7 +28,7 @@ def curl_keeps_one_connection(lab, case):
     case.needs("curl")
     running = case.start(lab, WEBSITE)
     with case.judged(running):
-        opened = running.client.run("curl", "-sS", "--max-time", "20", "-o", os.devnull, "-w", "%{num_connects}\n",
+        opened = running.client.run("curl", "-sS", "--max-time", "200", "-o", os.devnull, "-w", "%{num_connects}\n",
                                     *[running.url + "/"] * 10).stdout.split()
     # one output file for the first address only: the other pages precede their counts on the output
     connections = [int(word) for word in opened if word in ("0", "1")]
@@ -41,7 +41,7 @@ def wget_loads_the_page(lab, case):
     running = case.start(lab, WEBSITE)
     with case.judged(running):
         target = os.path.join(lab.directory, "page")
-        running.client.run("wget", "-q", "--tries=1", "--timeout=10", "-O", target, running.url + "/")
+        running.client.run("wget", "-q", "--tries=1", "--timeout=100", "-O", target, running.url + "/")
         with open(target) as page:
             in_text(r"(?i)<html", page.read(), "page")
     ended_well(running)

@@ -18,7 +18,7 @@ PARALLEL = 32
 def download(running, octets):
     """The SHA-256 of /test/N as curl receives it."""
     digest = hashlib.sha256()
-    client = subprocess.Popen([*running.client.exec_prefix(), "curl", "-sSf", "--max-time", "55",
+    client = subprocess.Popen([*running.client.exec_prefix(), "curl", "-sSf", "--max-time", "280",
                                f"{running.url}/test/{octets}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while part := client.stdout.read(MIB):
         digest.update(part)
@@ -29,7 +29,7 @@ def download(running, octets):
 
 def upload(running, path, *options):
     """What the subject says is the SHA-256 of a file that curl puts."""
-    return running.client.run("curl", "-sSf", "--max-time", "55", *options, "-T", path,
+    return running.client.run("curl", "-sSf", "--max-time", "280", *options, "-T", path,
                               running.url + "/upload").stdout.strip()
 
 

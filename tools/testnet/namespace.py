@@ -30,7 +30,7 @@ class Namespace:
         """What to write before a command so that it runs here."""
         return ["ip", "netns", "exec", self.name]
 
-    def run(self, *command, seconds=60, check=True, **options):
+    def run(self, *command, seconds=300, check=True, **options):
         """Runs a command to its end; returns subprocess.CompletedProcess with text output."""
         done = subprocess.run([*self.exec_prefix(), *map(str, command)], capture_output=True, text=True,
                               errors="replace", timeout=seconds, **options)

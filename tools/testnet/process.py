@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from .wait import Timeout, wait_until
+from .wait import PATIENCE, Timeout, wait_until
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -53,8 +53,8 @@ class Process:
         if self.alive():
             ended = os.pidfd_open(self.pid)
             try:
-                if not select.select([ended], [], [], seconds)[0]:
-                    raise Timeout(f"waited {seconds:g} s for the end of {self.name}")
+                if not select.select([ended], [], [], PATIENCE * seconds)[0]:
+                    raise Timeout(f"waited {PATIENCE * seconds:g} s for the end of {self.name}")
             finally:
                 os.close(ended)
         return self._child.wait()

@@ -56,7 +56,7 @@ EXPECTED = {
 
 
 def run(tender, image, *arguments):
-    done = subprocess.run([tender, "--mem=4", image, *arguments], capture_output=True, timeout=20)
+    done = subprocess.run([tender, "--mem=4", image, *arguments], capture_output=True, timeout=100)
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 

@@ -46,7 +46,7 @@ class Link:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.socket.bind(("tap0", ETHERTYPE))
-        self.socket.settimeout(10)
+        self.socket.settimeout(100)
         self.mac = self.socket.getsockname()[4]
 
     def send(self, payload):
@@ -65,13 +65,13 @@ class Link:
     def settle(self):
         """Until the guest answers again: a frame that came while the pool was coming back may still be lost."""
         self.socket.settimeout(0.2)
-        for _ in range(50):
+        for _ in range(500):
             self.send(MARKER)
             with contextlib.suppress(TimeoutError):
                 while self.receive(markers=True) != MARKER:
                     pass
                 break
-        self.socket.settimeout(10)
+        self.socket.settimeout(100)
 
 
 def payloads(count, seed):

@@ -36,7 +36,7 @@ def main():
         if options.disk:
             disk.truncate(options.disk)
             command.append(f"--block:disk={disk.name}")
-        done = subprocess.run([*command, options.image, *filter(None, arguments.split("\0"))], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*command, options.image, *filter(None, arguments.split("\0"))], capture_output=True, text=True, timeout=300)
     print(done.stdout, done.stderr, sep="")
     wrong = [f"status {done.returncode}, not {options.status}"] if done.returncode != options.status else []
     wrong += [f"no match for {e!r}" for e in options.expect if not re.search(e, done.stdout, re.M)]
