@@ -104,4 +104,13 @@ concept netif = netif_requires::mac<D> && netif_requires::mtu<D> && netif_requir
                 && netif_requires::receive<D> && netif_requires::transmit<D> && netif_requires::flush<D>
                 && netif_requires::readable<D> && netif_requires::pool<D>;
 
+/// A NETIF that can find itself at another port of the network while it is used, because the guest moved or its backend
+/// was replaced.
+///
+/// `dev.attachments()`    how often that has been so, the first time included; readable() is set then, too.
+template <class D>
+concept reattachable = netif<D> && requires(const D dev) {
+    { dev.attachments() } noexcept -> std::same_as<unsigned>;
+};
+
 } // namespace mirage

@@ -138,6 +138,13 @@ public:
         send_arp(mac_address::broadcast(), wire::arp_packet::announcement(stack_.device().mac(), address()));
     }
 
+    /// The interface is at another port of a switch: the neighbours' frames would still go to the old one.
+    /// RFC 5227 section 2.3
+    void reattached() noexcept {
+        if (routing_.configured())
+            announce();
+    }
+
     /// From now on `told` hears of lost packets of `protocol`. A transport asks for it when the first of its users can
     /// be told something: an image that only answers has no code for it, hence the pointer.
     void report_losses(wire::ip_protocol protocol, loss_handler told) noexcept {

@@ -20,6 +20,7 @@
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/type.hpp>
 #include <type_traits>
+#include <variant>
 
 namespace mirage::net {
 
@@ -102,6 +103,12 @@ public:
     /// looks for more, so that one acknowledgement and one answer serve a whole burst.
     task<> run() noexcept {
         for (;;) {
+            if constexpr (reattachable<Device>) {
+                if (const unsigned n = device_.attachments(); n != attachments_) {
+                    attachments_ = n;
+                    (reattach<Layers>(), ...);
+                }
+            }
             const std::size_t count = device_.receive(burst_);
             now_ = clock_.now();
             if (count == 0) {
@@ -188,6 +195,12 @@ private:
         else
             return false;
     }
+    /// Another switch, perhaps another host: the layers tell the neighbours where we are now.
+    template <class L>
+    void reattach() noexcept {
+        if constexpr (requires(typename L::template state<stack>& s) { s.reattached(); })
+            get<L>().reattached();
+    }
     template <class L>
     bool offer_transport(received_packet& packet) noexcept {
         if constexpr (detail::transport_layer<L>) {
@@ -211,6 +224,7 @@ private:
     Clock& clock_;
     Random& random_;
     instant now_;
+    [[no_unique_address]] std::conditional_t<reattachable<Device>, unsigned, std::monostate> attachments_{};
     stack_statistics statistics_{};
     flush_operation flush_{device_};
     std::array<received_frame, 64> burst_{};

@@ -150,3 +150,62 @@ TEST_CASE("pieces that never become a datagram are reported and forgotten (RFC 1
     (void)net.until([] { return false; }, 2min);
     CHECK(net.server.icmp().statistics().errors_sent == before + 1);
 }
+
+namespace {
+
+/// An end of a link whose cable somebody plugs into another switch.
+class moving_netif {
+    memory::netif<>& wire_;
+    unsigned attachments_ = 1;
+
+public:
+    static constexpr offload capabilities{};
+    explicit moving_netif(memory::netif<>& wire) noexcept : wire_{wire} {}
+    void move() noexcept {
+        ++attachments_;
+        wire_.readable().set();
+    }
+    unsigned attachments() const noexcept { return attachments_; }
+    mac_address mac() const noexcept { return wire_.mac(); }
+    std::size_t mtu() const noexcept { return wire_.mtu(); }
+    offload offloads() const noexcept { return {}; }
+    std::size_t receive(std::span<received_frame> burst) noexcept { return wire_.receive(burst); }
+    result<> transmit(const transmit_frame& frame) noexcept { return wire_.transmit(frame); }
+    void flush() noexcept {}
+    event& readable() noexcept { return wire_.readable(); }
+    const buffer_pool& receive_pool() const noexcept { return wire_.receive_pool(); }
+};
+static_assert(reattachable<moving_netif> && !reattachable<memory::netif<>>);
+
+} // namespace
+
+TEST_CASE("an interface that finds itself at another switch says whose address is where (RFC 5227 section 2.3)") {
+    memory::simulation sim;
+    memory::link<> link{sim.loop()};
+    memory::seeded_random random{1};
+    moving_netif device{link.a()};
+    net::stack<moving_netif, memory::virtual_clock, memory::seeded_random, net::ipv4> stack{
+        sim.loop(), device, sim.clock(), random, {.network = {.ipv4 = {{10, 0, 0, 1}, 24}}, .tcp = {}}};
+    nursery tasks{sim.loop()};
+    (void)tasks.spawn(stack.run());
+    const auto announced = [&] {
+        sim.run_for(1ms);
+        unsigned count = 0;
+        std::array<received_frame, 8> burst{};
+        for (received_frame& frame : std::span{burst}.first(link.b().receive(burst))) {
+            const auto packet = wire::arp_view::parse(frame.data.view().subspan(14));
+            REQUIRE(packet);
+            CHECK(packet->sender_protocol() == ipv4_address{10, 0, 0, 1});
+            CHECK(packet->target_protocol() == ipv4_address{10, 0, 0, 1});
+            ++count;
+        }
+        return count;
+    };
+    CHECK(announced() == 1);
+    CHECK(announced() == 0);
+    device.move();
+    CHECK(announced() == 1);
+    stack.ip().configure({}, {});
+    device.move();
+    CHECK(announced() == 0); // nothing to say without an address
+}

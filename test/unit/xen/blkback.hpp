@@ -157,7 +157,8 @@ public:
             std::ranges::reverse(replies);
         for (const reply& r : replies)
             answer(r.id, r.status, r.operation);
-        std::atomic_ref{shared().req_event}.store(taken_ + 1);
+        if (connected()) // an answer may have been the last straw
+            std::atomic_ref{shared().req_event}.store(taken_ + 1);
         return true;
     }
 

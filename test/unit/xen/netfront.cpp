@@ -299,9 +299,11 @@ TEST_CASE("netfront survives what its backend goes through") {
         w.home.daemon.set(w.net.bus.back("carrier"), "0");
         w.home.pass(10ms);
         CHECK(w.front->transmit({.headers = as_octets(frame)}).error() == errc::io);
+        const unsigned before = w.front->attachments();
         w.home.daemon.set(w.net.bus.back("carrier"), "1");
         w.home.pass(10ms);
         CHECK(w.works());
+        CHECK(w.front->attachments() == before + 1);
     }
     SUBCASE("the domain goes on elsewhere") {
         std::array<slice, 1> parts{slice::of_static(std::string_view{"static text, more than fits beside the headers, so "
@@ -313,8 +315,10 @@ TEST_CASE("netfront survives what its backend goes through") {
             w.net.rings.held.clear();
             w.net.attach();
         });
+        const unsigned before = w.front->attachments();
         w.home.pass(3s);
         CHECK(w.works());
+        CHECK(w.front->attachments() == before + 1);
     }
 }
 

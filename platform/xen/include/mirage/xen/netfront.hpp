@@ -46,6 +46,13 @@ class netfront : frontend_driver {
     mac_address mac_{};
     std::uint32_t mtu_ = usual_mtu;
     bool queues_offered_ = false;
+    unsigned attachments_ = 0;
+
+    /// The switch may have to learn where we are, and learns it from what we send.
+    void attached() noexcept {
+        ++attachments_;
+        readable_.set();
+    }
 
 public:
     static constexpr offload capabilities{.tx_checksum = true, .rx_checksum = true, .tso_size = largest_joined, .gro = true};
@@ -77,6 +84,7 @@ public:
     mac_address mac() const noexcept { return mac_; }
     std::size_t mtu() const noexcept { return mtu_; }
     event& readable() noexcept { return readable_; }
+    unsigned attachments() const noexcept { return attachments_; }
     const buffer_pool& receive_pool() const noexcept { return path_.rx().pool(); }
     offload offloads() const noexcept {
         const transmit_features& f = path_.tx().features();
@@ -151,15 +159,20 @@ private:
         if (!following_carrier_)
             co_return std::unexpected(errc::no_buffers);
         following_carrier_.start([](void*) noexcept {}, nullptr);
+        attached();
         co_return result<>{};
     }
 
     /// The backend says when its end of the link goes down and comes up; not every one does.
     task<> follow_carrier() {
         const auto watch = co_await bus_.store().watch({bus_.backend_path(), "carrier"}, carrier_changed_);
-        while (watch) {
+        for (bool up = true; watch;) {
             co_await carrier_changed_.wait();
-            path_.carrier(co_await bus_.number_of("carrier", 1) != 0);
+            const bool was_up = up;
+            up = co_await bus_.number_of("carrier", 1) != 0;
+            path_.carrier(up);
+            if (up && !was_up)
+                attached();
         }
     }
 

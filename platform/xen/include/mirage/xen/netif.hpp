@@ -57,6 +57,6 @@ public:
 };
 
 static_assert(domain<platform>);
-static_assert(mirage::netif<netif<"any">>);
+static_assert(mirage::reattachable<netif<"any">>);
 
 } // namespace mirage::xen
