@@ -17,7 +17,7 @@ import sys
 
 PAGE = 4096
 LAYERS = ["boot", "runtime", "platform", "core", "async", "device", "wire", "net/stack", "net/ipv4", "net/udp",
-          "net/tcp", "storage", "app", "app/http", "os", "C++ library", "application", "embedded pages", "constants",
+          "net/tcp", "net/dns", "net/sntp", "storage", "app", "app/http", "os", "C++ library", "application", "embedded pages", "constants",
           "padding"]
 KINDS = ["code", "read-only", "data", "zeroed"]
 
@@ -27,6 +27,8 @@ NAMES = [(re.compile(pattern), layer) for pattern, layer in [
     (r"mirage::(hvt|xen|host|hosted)::", "platform"),
     (r"mirage::net::(udp)\b", "net/udp"),
     (r"mirage::net::(tcp|listener)\b|mirage::tcp::", "net/tcp"),
+    (r"mirage::net::(\w+_)?dns(_|\b)", "net/dns"),
+    (r"mirage::net::sntp", "net/sntp"),
     (r"mirage::net::(stack|config|detail)\b", "net/stack"),
     (r"mirage::net::|mirage::dhcp::", "net/ipv4"),
     (r"mirage::wire::", "wire"),

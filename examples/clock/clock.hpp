@@ -1,24 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
+#include <mirage/core/utc.hpp>
 #include <mirage/mirage.hpp>
-
-/// In a log line: "2026-01-31T12:34:56.789012Z" (RFC 3339 section 5.6).
-struct utc {
-    mirage::wall_time time;
-};
-
-inline mirage::line_builder& operator<<(mirage::line_builder& out, const utc& moment) noexcept {
-    using namespace std::chrono;
-    const auto [t] = moment;
-    const auto day = floor<days>(t);
-    const year_month_day date{day};
-    const auto us = static_cast<std::uint64_t>(floor<microseconds>(t - day).count()), s = us / 1'000'000;
-    out.digits(static_cast<std::uint64_t>(int{date.year()}), 10, 4).put('-');
-    out.digits(unsigned{date.month()}, 10, 2).put('-').digits(unsigned{date.day()}, 10, 2).put('T');
-    out.digits(s / 3600, 10, 2).put(':').digits(s / 60 % 60, 10, 2).put(':').digits(s % 60, 10, 2);
-    return out.put('.').digits(us % 1'000'000, 10, 6).put('Z');
-}
 
 /// Says what time it is, again and again, and how late it was each time.
 template <mirage::clock Clk>
@@ -53,7 +37,7 @@ public:
                 co_return 1;
             }
             latest = late > latest ? late : latest;
-            ctx.log.info() << utc{clock_.wall()} << ", " << clock_.now() << " s since boot, " << late << " late";
+            ctx.log.info() << mirage::utc{clock_.wall()} << ", " << clock_.now() << " s since boot, " << late << " late";
         }
         ctx.log.info() << chosen.ticks << " ticks, the latest by " << latest;
         co_return 0;

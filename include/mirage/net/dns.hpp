@@ -126,38 +126,19 @@ public:
     /// The records of type T of `name`, which must live until the task ends; in the domains of the search list, too.
     template <wire::dns_type T>
     task<result<dns_records<T>>> query(std::string_view name) noexcept {
-        const auto parsed = wire::dns_name::parse(name);
-        if (!parsed)
-            co_return std::unexpected(parsed.error());
-        const dns_servers known = servers();
-        dns_candidates names{name, *parsed, known.search};
-        while (const auto candidate = names.next()) {
-            auto records = co_await query<T>(*candidate);
-            if (records || records.error() != errc::not_found)
-                co_return records;
-        }
-        co_return std::unexpected(errc::not_found);
+        const dns_outcome found = co_await search(name, T);
+        if (found.failed != errc{})
+            co_return std::unexpected(found.failed);
+        co_return dns_records<T>{found.records};
     }
 
     /// The same for the name as it is.
     template <wire::dns_type T>
     task<result<dns_records<T>>> query(wire::dns_name name) noexcept {
-        ++statistics_.lookups;
-        for (;;) {
-            waiter me;
-            const wire::dns_question question{name, T};
-            if (special(question, me.outcome)) {
-            } else if (const auto* const known = cache_.find(name, T, stack_.now())) {
-                ++statistics_.cache_hits;
-                me.outcome = known->outcome;
-            } else {
-                co_await joining{*this, question, me};
-            }
-            if (me.outcome.failed == errc{})
-                co_return dns_records<T>{me.outcome.records};
-            if (me.outcome.failed != errc::would_block) // else: there was no slot, and may be one now
-                co_return std::unexpected(me.outcome.failed);
-        }
+        const dns_outcome found = co_await find({name, T});
+        if (found.failed != errc{})
+            co_return std::unexpected(found.failed);
+        co_return dns_records<T>{found.records};
     }
 
     /// Forgets all it knows.
@@ -165,6 +146,38 @@ public:
     const dns_statistics& statistics() const noexcept { return statistics_; }
 
 private:
+    /// The first of the names that `text` may mean that has records of this type.
+    task<dns_outcome> search(std::string_view text, wire::dns_type type) noexcept {
+        const auto parsed = wire::dns_name::parse(text);
+        if (!parsed)
+            co_return dns_outcome{.failed = parsed.error()};
+        const dns_servers known = servers();
+        dns_candidates names{text, *parsed, known.search};
+        while (const auto candidate = names.next()) {
+            const dns_outcome found = co_await find({*candidate, type});
+            if (found.failed != errc::not_found)
+                co_return found;
+        }
+        co_return dns_outcome{.failed = errc::not_found};
+    }
+
+    task<dns_outcome> find(wire::dns_question question) noexcept {
+        ++statistics_.lookups;
+        waiter me;
+        if (special(question, me.outcome))
+            co_return me.outcome;
+        for (;;) {
+            if (const auto* const known = cache_.find(question.name, question.type, stack_.now())) {
+                ++statistics_.cache_hits;
+                co_return known->outcome;
+            }
+            me.outcome.failed = errc::would_block;
+            co_await joining{*this, question, me};
+            if (me.outcome.failed != errc::would_block) // else: there was no slot, and may be one now
+                co_return me.outcome;
+        }
+    }
+
     struct joining {
         dns& self;
         const wire::dns_question& question;

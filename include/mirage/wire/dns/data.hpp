@@ -198,4 +198,28 @@ constexpr std::optional<std::size_t> copy_dns_data(dns_type type, const dns_data
     return fits ? std::optional{used} : std::nullopt;
 }
 
+// As in a zone's file: RFC 1035 section 5.1, RFC 2782.
+constexpr line_builder& operator<<(line_builder& l, const dns_service& s) noexcept {
+    return l << s.priority << ' ' << s.weight << ' ' << s.port << ' ' << s.target;
+}
+constexpr line_builder& operator<<(line_builder& l, const dns_exchanger& m) noexcept {
+    return l << m.preference << ' ' << m.host;
+}
+constexpr line_builder& operator<<(line_builder& l, dns_texts texts) noexcept {
+    for (bool first = true; const auto text = texts.next(); first = false) {
+        l << (first ? "\"" : " \"");
+        for (const std::byte b : *text) {
+            const auto c = std::to_integer<std::uint8_t>(b);
+            if (c < ' ' || c >= 127)
+                l.put('\\').digits(c, 10, 3);
+            else if (c == '"' || c == '\\')
+                l.put('\\').put(static_cast<char>(c));
+            else
+                l.put(static_cast<char>(c));
+        }
+        l.put('"');
+    }
+    return l;
+}
+
 } // namespace mirage::wire
