@@ -97,7 +97,7 @@ def captures_on_the_vif_are_sound(suite):
     pattern = suite.image("static-pattern")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "vif.pcap")
-        with suite.captured(suite.device(guest), path):
+        with suite.captured(suite.device(guest), "10.0.0.27", path):
             suite.bed.run(f"""curl -sSf --max-time 60 -o /dev/null http://10.0.0.27/test/{2 * MIB}
                 {pattern} {2 * MIB} | curl -sSf --max-time 60 -H Expect: -T - http://10.0.0.27/upload
                 ping -c 3 -s 1000 10.0.0.27
@@ -160,22 +160,25 @@ def holdings(suite, guest):
     """(event channels, grants in use) of a guest, as Xen counts them."""
     domain = guest.domid()
     channels = suite.bed.run(f"lsevtchn {domain} | wc -l")
-    said = suite.bed.run("xl dmesg -c >/dev/null; xl debug-keys g; usleep 300000; xl dmesg")
+    said = suite.grants()
     part = re.search(rf"grant-table for remote d{domain} (.*?)(grant-table for|gnttab_usage_print_all \])", said, re.S)
     check(part, f"Xen says nothing of domain {domain}:\n{said}")
     return int(channels), len(re.findall(r"\[0x[0-9a-f]+\]", part[1]))
 
 
 def clock_agrees_with_dom0(suite):
-    """UTC within two seconds, and no tick that comes early (the guest fails then)."""
+    """UTC as dom0 has it, and no tick that comes early (the guest fails then)."""
+    before = int(suite.bed.run("date +%s"))
     guest = suite.guest("clock.xen", memory=8).create()
     equal(guest.wait_state("poweroff", "crash", seconds=120), "poweroff", "state")
+    after = int(suite.bed.run("date +%s"))
     said = guest.console()
     spoken = re.findall(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)", said)
     check(spoken, said)
-    of_guest = calendar.timegm(tuple(map(int, spoken[-1])))
-    of_dom0 = int(suite.bed.run("stat -c %Y /var/log/xen/console/guest-" + guest.name + ".log"))
-    check(abs(of_guest - of_dom0) <= 2, f"the guest's last tick at {of_guest}, on the console at {of_dom0}:\n{said}")
+    for tick in spoken:
+        of_guest = calendar.timegm(tuple(map(int, tick)))
+        # dom0's clock and the guest's are read from Xen's at different times, in whole seconds
+        check(before - 1 <= of_guest <= after + 1, f"{of_guest}, between {before} and {after} in dom0:\n{said}")
 
 
 def disk_image(suite, name, mib):

@@ -71,16 +71,25 @@ class Suite:
         if status != 0:
             raise AssertionError(f"{guest.name} ({guest.state()}) does not answer at {address}:\n" + indented(guest.console()))
 
+    def grants(self):
+        """What Xen says of every domain's grants: the key `g` of its console, to the end."""
+        return self.bed.run("""xl dmesg -c >/dev/null; xl debug-keys g
+            n=0; until xl dmesg >/run/grants; grep -q 'gnttab_usage_print_all \]' /run/grants; do
+                usleep 50000; n=$((n + 1)); [ $n -ge 200 ] && exit 1
+            done
+            cat /run/grants""")
+
     def device(self, guest, number=0):
         """The name of dom0's end of a vif."""
         return f"vif{guest.domid()}.{number}"
 
     @contextlib.contextmanager
-    def captured(self, device, path, expression=""):
-        """tcpdump on a device in dom0 during the block; the capture is in `path` afterwards, on this machine."""
+    def captured(self, device, address, path):
+        """tcpdump on a vif in dom0, whose guest has `address`, during the block; the capture is in `path` afterwards, on this
+        machine."""
         remote = f"/run/{device}.pcap"
         self.bed.run(f"""rm -f {remote}
-            tcpdump -i {device} -n -U -s 0 -B 16384 -Z root -w {remote} {expression} >/run/tcpdump.out 2>&1 &
+            tcpdump -i {device} -n -U --immediate-mode -s 0 -B 16384 -Z root -w {remote} >/run/tcpdump.out 2>&1 &
             echo $! >/run/tcpdump.pid
             n=0
             until grep -q 'listening on' /run/tcpdump.out; do
@@ -89,9 +98,14 @@ class Suite:
             true""")
         try:
             yield
+            # what was sent before is in the file when a mark that is sent afterwards is
+            self.bed.run(f"""n=0
+                until ping -c 1 -W 1 -s 773 {address} >/dev/null && tcpdump -n -r {remote} 'icmp and len = 815' 2>/dev/null | grep -q .; do
+                    n=$((n + 1)); [ $n -ge 100 ] && {{ echo "no mark in the capture"; exit 1; }}
+                done
+                true""", 150)
         finally:
-            # what the kernel holds back for a reader comes at the latest a second later
-            self.bed.run("""sleep 2; kill -INT $(cat /run/tcpdump.pid)
+            self.bed.run("""kill -INT $(cat /run/tcpdump.pid)
                 n=0; while [ -e /proc/$(cat /run/tcpdump.pid) ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
                 true""")
         with open(path, "wb") as file:
@@ -101,7 +115,8 @@ class Suite:
     def tidy(self):
         """Ends what a check has left, even what it did not make here."""
         self._guests.clear()
-        self.bed.run("xl list | awk 'NR > 1 && $1 != \"Domain-0\" { print $2 }' | while read d; do xl destroy $d; done; "
+        # the next guest under an address is another one
+        self.bed.run("ip neigh flush all; xl list | awk 'NR > 1 && $1 != \"Domain-0\" { print $2 }' | while read d; do xl destroy $d; done; "
                      "rm -rf /job/tmp; mkdir -p /job/tmp", 120, check=False)
 
     def report_guests(self):

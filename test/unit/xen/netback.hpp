@@ -218,7 +218,7 @@ private:
             ++bad_packets;
         for (std::size_t i = 0; i < requests.size(); ++i) {
             const netif_tx_request& r = requests[i];
-            const std::size_t size = i == 0 ? first.size - rest : r.size;
+            const std::size_t size = i != 0 ? r.size : first.size < rest ? 0 : first.size - rest;
             if (r.offset + size > 4096 || (size == 0 && !group))
                 ++bad_packets;
             else if (!group)

@@ -2,6 +2,7 @@
 //
 // What every driver stands on, tried against the real hypervisor: time, event channels, grants, all of the memory.
 // Prints a line for what is wrong, and SUCCESS at the end when nothing was.
+#include "expect.hpp"
 #include "mirage/core/line.hpp"
 #include "mirage/platform.hpp"
 #include "mirage/runtime/entropy.hpp"
@@ -13,6 +14,7 @@
 
 using namespace mirage;
 using namespace mirage::xen;
+using namespace said;
 using namespace std::chrono_literals;
 
 template <class...>
@@ -21,26 +23,6 @@ class core_test {};
 MIRAGE_PLATFORM_NOTES(core_test<xen::console>)
 
 namespace {
-
-unsigned failures = 0;
-
-void say(std::string_view text) noexcept { this_machine.console().write(text); }
-
-void expect(bool holds, std::string_view what) noexcept {
-    if (holds)
-        return;
-    ++failures;
-    line<200> l;
-    l << "FAILED: " << what << '\n';
-    say(l.view());
-}
-
-template <class Value>
-void report(std::string_view what, Value value) noexcept {
-    line<200> l;
-    l << what << ": " << value << '\n';
-    say(l.view());
-}
 
 /// Our own number, which Xen tells in its fifth leaf (arch-x86/cpuid.h).
 domid_t own_domain() noexcept {
@@ -121,7 +103,7 @@ void events_arrive(platform& here) noexcept {
         expect(expected.is_set(), "every notification wakes");
         expected.reset();
     }
-    report("nanoseconds for a notification and its event", (here.now() - before).count() / rounds);
+    say("nanoseconds for a notification and its event: ", (here.now() - before).count() / rounds);
 
     events.detach(a.ours);
     events.notify(a.theirs);
@@ -183,7 +165,7 @@ void grants_work(platform& here) noexcept {
     mine->fill("mine");
 
     const std::size_t all = grants.available();
-    report("grant references", static_cast<std::uint64_t>(all));
+    say("grant references: ", static_cast<std::uint64_t>(all));
     const auto readable = grants.grant(self, shared, access::read_only);
     expect(readable && grants.in_use() == 1, "a page can be granted");
     expect(copy(*readable, *mine, self, true) != GNTST_okay, "what is granted for reading cannot be written");
@@ -206,7 +188,7 @@ void grants_work(platform& here) noexcept {
     while (const auto ref = given < all ? grants.grant(self, shared, access::read_only)
                                         : result<grant_ref_t>{std::unexpected(errc::no_buffers)})
         refs[given++] = *ref;
-    report("references given", static_cast<std::uint64_t>(given));
+    say("references given: ", static_cast<std::uint64_t>(given));
     expect(given == all && grants.in_use() == given, "all references can be had");
     expect(!grants.grant(self, shared, access::read_only), "and no more");
     const std::size_t last = given - 1;
@@ -255,7 +237,7 @@ void memory_is_there() noexcept {
         chunk* next;
     };
     constexpr std::size_t size = 64 * 1024;
-    report("heap octets", static_cast<std::uint64_t>(runtime::memory.capacity()));
+    say("heap octets: ", static_cast<std::uint64_t>(runtime::memory.capacity()));
     const std::size_t left = runtime::memory.capacity() - runtime::memory.used();
     chunk* list = nullptr;
     std::uint64_t count = 0;
@@ -272,7 +254,7 @@ void memory_is_there() noexcept {
                    "what was written is there");
         ::operator delete(std::exchange(list, list->next));
     }
-    report("pieces of 64 KiB", count);
+    say("pieces of 64 KiB: ", count);
 }
 
 } // namespace
@@ -289,8 +271,8 @@ int mirage_application(platform& here) noexcept {
     random.fill(octets);
     random.fill(others);
     expect(octets != others, "random octets differ");
-    say(failures == 0 ? "SUCCESS\n" : "FAILURE\n");
+    say(all_good ? "SUCCESS" : "FAILURE");
     // Forgotten on purpose: the last line is the platform's.
     (void)here.grants().grant(0, new whole_page, access::read_only);
-    return failures == 0 ? 0 : 1;
+    return all_good ? 0 : 1;
 }

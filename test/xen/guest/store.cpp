@@ -3,6 +3,7 @@
 // Tries the store against the real xenstored: every operation, errors, messages longer than the ring, requests side by
 // side, transactions, watches. Then it answers what dom0 writes to data/ping in data/pong, wherever it is moved, until it
 // is asked to end. Says READY, a line for each thing that is wrong, and SUCCESS as its last words when nothing was.
+#include "expect.hpp"
 #include "mirage/core/line.hpp"
 #include "mirage/core/nursery.hpp"
 #include "mirage/platform.hpp"
@@ -12,6 +13,7 @@
 
 using namespace mirage;
 using namespace mirage::xen;
+using namespace said;
 using namespace std::chrono_literals;
 
 template <class...>
@@ -20,23 +22,6 @@ class store_test {};
 MIRAGE_PLATFORM_NOTES(store_test<xen::console>)
 
 namespace {
-
-bool good = true;
-
-template <class... Values>
-void say(const Values&... values) noexcept {
-    line<200> l;
-    (l << ... << values);
-    l << '\n';
-    this_machine.console().write(l.view());
-}
-
-void expect(bool holds, std::string_view what) noexcept {
-    if (!holds) {
-        good = false;
-        say("FAILED: ", what);
-    }
-}
 
 template <class T>
 bool is(const result<T>& r, errc e) noexcept {
@@ -168,8 +153,8 @@ task<int> everything(platform& here, os::stop_signal& stop) {
     (void)tasks.spawn(answer_pings(store));
     co_await stop.wait();
     say("asked to end");
-    say(good ? "SUCCESS" : "FAILURE");
-    co_return good ? 0 : 1;
+    say(all_good ? "SUCCESS" : "FAILURE");
+    co_return all_good ? 0 : 1;
 }
 
 } // namespace

@@ -3,12 +3,13 @@
 // Suspends itself when the toolstack may have asked for it, and tries what drivers stand on afterwards: time, the
 // console, event channels, grants, hooks. Knows nothing of the store: it waits for two seconds each time, twice.
 // The test in dom0 asks, and acknowledges in its place.
-#include "mirage/core/line.hpp"
+#include "expect.hpp"
 #include "mirage/platform.hpp"
 #include <string_view>
 
 using namespace mirage;
 using namespace mirage::xen;
+using namespace said;
 using namespace std::chrono_literals;
 
 template <class...>
@@ -17,23 +18,6 @@ class suspends {};
 MIRAGE_PLATFORM_NOTES(suspends<xen::console>)
 
 namespace {
-
-bool good = true;
-
-template <class... Values>
-void say(const Values&... values) noexcept {
-    line<200> l;
-    (l << ... << values);
-    l << '\n';
-    this_machine.console().write(l.view());
-}
-
-void expect(bool holds, std::string_view what) noexcept {
-    if (!holds) {
-        good = false;
-        say("FAILED: ", what);
-    }
-}
 
 struct counter : resume_hook {
     unsigned calls = 0;
@@ -94,6 +78,6 @@ int mirage_application(platform& here) noexcept {
         expect(here.now() - t >= 20ms, "a sleep sleeps");
         try_everything(here, page);
     }
-    say(good ? "SUCCESS" : "FAILURE");
-    return good ? 0 : 1;
+    say(all_good ? "SUCCESS" : "FAILURE");
+    return all_good ? 0 : 1;
 }

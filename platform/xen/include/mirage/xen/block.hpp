@@ -3,8 +3,7 @@
 #include "mirage/core/fixed_string.hpp"
 #include "mirage/runtime/heap.hpp"
 #include "mirage/xen/blkfront.hpp"
-#include "mirage/xen/platform.hpp"
-#include <chrono>
+#include "mirage/xen/connect.hpp"
 
 namespace mirage::xen {
 
@@ -13,28 +12,9 @@ namespace mirage::xen {
 template <fixed_string Name>
 class block : public blkfront<platform> {
     static constexpr auto text = Name;
-    static constexpr auto patience = std::chrono::seconds{30};
 
     platform& home_;
     std::size_t order_;
-
-    [[gnu::cold]] void complain(bool in_time, errc why) const noexcept {
-        line<240> out;
-        out << "xen: block device '" << name << "' (disk " << order_ << "): ";
-        if (!in_time)
-            out << "waited 30 s for " << bus().waits_for() << "; see `xl block-list` and the hotplug logs in dom0";
-        else if (why == errc::not_found)
-            out << "the domain has no such disk; add one to its configuration: disk = [ 'format=raw, vdev=xvda, "
-                   "access=rw, target=/path/to/disk.img' ]";
-        else if (why == errc::no_buffers)
-            out << "too little memory, or grants, for its buffers; give the domain more memory";
-        else if (why == errc::unsupported)
-            out << "its backend says a size of the disk, or of its sectors, that cannot be";
-        else
-            out << "it did not connect while waiting for " << bus().waits_for();
-        out << '\n';
-        this_machine.console().write(out.view());
-    }
 
 public:
     static constexpr std::string_view name = text.view();
@@ -45,16 +25,13 @@ public:
 
     /// Connects; says on the console why it cannot.
     result<> open() noexcept {
+        static constexpr device_words words{
+            "block device", name, "disk",
+            "the domain has no such disk; add one to its configuration: "
+            "disk = [ 'format=raw, vdev=xvda, access=rw, target=/path/to/disk.img' ]",
+            "its backend says a size of the disk, or of its sectors, that cannot be", "block-list"};
         auto connecting = this->connect(order_);
-        result<> done = std::unexpected(errc::no_buffers);
-        const bool in_time = !connecting || home_.block_on(connecting, home_.now() + patience);
-        if (connecting && in_time)
-            done = connecting.take();
-        if (!in_time)
-            done = std::unexpected(errc::timed_out);
-        if (!done)
-            complain(in_time, done.error());
-        return done;
+        return connect_device(home_, connecting, bus(), order_, words);
     }
 };
 
