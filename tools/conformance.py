@@ -74,7 +74,6 @@ says that it checks a rule of it, not that it checks every rule.
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
 | IPv6 (RFC 8200) and what belongs to it | `net/` |
 | IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |
-| Link-local addresses (RFC 3927) | `net/` |
 """
 
 

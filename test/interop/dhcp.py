@@ -11,24 +11,25 @@ from testnet import Skip, require_root, subjects
 from testnet.wait import wait_until
 
 LEASED = subjects.App("leased", "test/interop/leased")
+GUARDED = subjects.App("guarded", "test/interop/leased")  # the same with an address_guard
 SERVER = "10.0.0.1"
 T1 = "--dhcp-option=option:T1,5"  # renew after 5 s or a little less
 DISCOVER = bytes([53, 1, 1])  # the message type, as an option
 
 
-def attach(lab, case, user=False):
+def attach(lab, case, user=False, app=LEASED):
     """A network for the appliance; the subject itself is started by start()."""
     if case.target is None:
         raise Skip("the reference has no DHCP client of ours")
     if case.target.user_networking != user:
         raise Skip("needs user networking" if user else "user networking has a DHCP server of its own")
     require_root("tcpdump", "tshark", *([] if user else ["dnsmasq"]))
-    subjects.available(LEASED, case.target, case.build)
-    return subjects.attach_user(lab, LEASED) if user else subjects.attach_bridged(lab, LEASED)
+    subjects.available(app, case.target, case.build)
+    return subjects.attach_user(lab, app) if user else subjects.attach_bridged(lab, app)
 
 
-def start(case, running):
-    words = subjects.command(LEASED, case.target, case.build)
+def start(case, running, app=LEASED):
+    words = subjects.command(app, case.target, case.build)
     running.process = running.server.start(*(word for word in words if not word.startswith("--ipv4")))
     return running.process
 
@@ -127,6 +128,21 @@ def moves_when_it_is_told(lab, case):
     running.stop()
 
 
+def declines_what_somebody_has(lab, case):
+    running = attach(lab, case, app=GUARDED)
+    with case.judged(running, allow="arp.duplicate-address-detected"):
+        running.switch.ip("address", "add", "10.0.0.60/24", "dev", "bridge")
+        server = serve(lab, running, "10.0.0.60")
+        subject = start(case, running, GUARDED)
+        server.wait_for_log("DHCPDECLINE", 20)
+        check("leased 10" not in subject.log(), f"the address was used:\n{subject.log()}")
+        server.stop()
+        server = serve(lab, running, "10.0.0.61")
+        subject.wait_for_log("leased 10.0.0.61/24", 60)
+        answers(running, "10.0.0.61")
+    running.stop()
+
+
 def gets_an_address_from_libslirp(lab, case):
     running = attach(lab, case, user=True)
     start(case, running).wait_for_log(f"leased {subjects.USER_SUBJECT}/24 from {subjects.USER_GATEWAY}", 10)
@@ -134,4 +150,5 @@ def gets_an_address_from_libslirp(lab, case):
 
 
 if __name__ == "__main__":
-    main(gets_an_address, waits_for_a_server, renews_its_lease, moves_when_it_is_told, gets_an_address_from_libslirp)
+    main(gets_an_address, waits_for_a_server, renews_its_lease, moves_when_it_is_told,
+         declines_what_somebody_has, gets_an_address_from_libslirp)

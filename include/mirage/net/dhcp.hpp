@@ -3,6 +3,7 @@
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/event.hpp"
 #include "mirage/core/task.hpp"
+#include "mirage/net/address_guard.hpp"
 #include "mirage/net/dhcp_client.hpp"
 #include "mirage/net/udp.hpp"
 #include <array>
@@ -14,6 +15,7 @@ namespace mirage::net {
 /// it asks for besides: dhcp_names for a resolver's domains and time servers.
 template <class Stack, class Extras = no_dhcp_extras>
 class dhcp {
+    static constexpr bool guarded = Stack::template has<address_guard>;
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
 
     Stack& stack_;
@@ -28,9 +30,56 @@ class dhcp {
     }
 
     static task<result<datagram>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
+    static task<> next(event& of) noexcept { co_await of.wait(); }
+
+    auto& guard() noexcept { return stack_.template get<address_guard>(); }
+
+    /// Whether the address of the lease may be used. Begins to find out when it is new; lets the old one go when it was
+    /// lost. RFC 2131 section 4.4.1: "the client SHOULD probe the newly received address"
+    bool may_use_lease(dhcp_event happened) noexcept {
+        if constexpr (guarded) {
+            const dhcp_lease* const lease = client_.lease();
+            if (lease == nullptr)
+                guard().adopt({});
+            else if (!guard().holds(lease->own.address)) {
+                if (happened == dhcp_event::bound)
+                    guard().claim(lease->own.address, defence::yield);
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// What the probes have told. RFC 2131 section 3.1 step 5
+    void hear_of_conflicts(socket_type& socket) noexcept {
+        if constexpr (guarded) {
+            const conflict_event news = guard().news();
+            if (client_.lease() == nullptr)
+                return;
+            if (news == conflict_event::claimed)
+                configure(dhcp_event::renewed);
+            else if (news == conflict_event::lost)
+                act(socket, client_.conflict(stack_.now(), stack_.random()));
+        }
+    }
+
+    /// The next message, unless there is something else to do first.
+    task<result<datagram>> hear(socket_type& socket, duration limit) noexcept {
+        if constexpr (guarded)
+            return hear_or_be_told(socket, limit);
+        else
+            return with_timeout(stack_.loop(), next(socket), limit);
+    }
+    task<result<datagram>> hear_or_be_told(socket_type& socket, duration limit) noexcept {
+        auto either =
+            co_await with_timeout(stack_.loop(), when_any(next(socket), next(guard().changed())), limit);
+        if (!either || either->index() != 0)
+            co_return std::unexpected(errc::timed_out);
+        co_return std::move(std::get<0>(*either));
+    }
 
     void configure(dhcp_event happened) noexcept {
-        if (happened == dhcp_event::none)
+        if (happened == dhcp_event::none || !may_use_lease(happened))
             return;
         const dhcp_lease* const lease = client_.lease();
         const ipv4_prefix own = lease == nullptr ? ipv4_prefix{} : lease->own;
@@ -71,8 +120,9 @@ public:
         for (;;) {
             while (client_.next_deadline() <= stack_.now())
                 act(socket, client_.on_time(stack_.now(), stack_.random()));
-            const auto heard =
-                co_await with_timeout(stack_.loop(), next(socket), client_.next_deadline() - stack_.now());
+            const auto heard = co_await hear(socket, client_.next_deadline() - stack_.now());
+            if constexpr (guarded)
+                hear_of_conflicts(socket);
             if (!heard || heard->from.port != wire::dhcp_server_port)
                 continue;
             if (const auto message = wire::dhcp_view::parse(heard->data.view()))
@@ -82,7 +132,7 @@ public:
 
     /// Set when an address was got, renewed or lost.
     event& changed() noexcept { return changed_; }
-    /// The lease in force, or nullptr.
+    /// The lease in force, or nullptr. With an address_guard in the stack: its address may still be probed for.
     const dhcp_lease* lease() const noexcept { return client_.lease(); }
     /// What came with it, as long as it is in force.
     const Extras& extras() const noexcept { return client_.extras(); }

@@ -18,6 +18,8 @@
 
 namespace mirage::net {
 
+struct address_guard;
+
 /// What the IPv4 layer has seen since boot.
 struct ipv4_statistics {
     std::uint64_t received = 0, sent = 0;
@@ -45,6 +47,8 @@ struct waiting_packet {
 
 template <class Stack>
 class ipv4::state {
+    static constexpr bool guarded = Stack::template has<address_guard>;
+
     Stack& stack_;
     routing routing_{};
     /// Where datagrams are put together, and where packets wait for a neighbour: the two places that copy. RFC 1122
@@ -83,7 +87,12 @@ private:
     struct arp_output {
         state& self;
 
-        void transmit(const wire::arp_packet& packet, mac_address to) noexcept { self.send_arp(to, packet); }
+        void transmit(const wire::arp_packet& packet, mac_address to) noexcept {
+            if constexpr (guarded)
+                if (self.address().is_link_local()) // RFC 3927 section 2.5: so that conflicts are seen
+                    to = mac_address::broadcast();
+            self.send_arp(to, packet);
+        }
         void resolved(waiting_packet&& w, mac_address to) noexcept {
             header_room room;
             const octets headers = w.packet.view().first(w.headers);
@@ -129,13 +138,18 @@ public:
     void configure(ipv4_prefix own, ipv4_address gateway) noexcept {
         routing_ = {own, gateway};
         neighbours_.configure(own.address);
-        if (routing_.configured())
+        if constexpr (guarded)
+            stack_.template get<address_guard>().adopt(own.address);
+        else if (routing_.configured())
             announce();
     }
 
+    /// Sends an ARP packet to everybody: a probe, an announcement.
+    void broadcast_arp(const wire::arp_packet& packet) noexcept { send_arp(mac_address::broadcast(), packet); }
+
     /// Tells the neighbours who has our address. RFC 5227 section 2.3
     void announce() noexcept {
-        send_arp(mac_address::broadcast(), wire::arp_packet::announcement(stack_.device().mac(), address()));
+        broadcast_arp(wire::arp_packet::announcement(stack_.device().mac(), address()));
     }
 
     /// The interface is at another port of a switch: the neighbours' frames would still go to the old one.
@@ -374,6 +388,8 @@ private:
         if (routing_.configured() && packet->sender_protocol() == address()
             && packet->sender_hardware() != stack_.device().mac())
             defend();
+        if constexpr (guarded)
+            stack_.template get<address_guard>().receive(*packet);
         neighbours_.receive(*packet, stack_.now(), arp_);
         set_alarm();
         stack_.device_touched();
@@ -382,8 +398,9 @@ private:
     /// Somebody else claims our address: say whose it is, at most once in 10 s (RFC 5227 section 2.4 (b)).
     void defend() noexcept {
         ++statistics_.address_conflicts;
-        if (defences_.take(stack_.now()))
-            announce();
+        if constexpr (!guarded) // who does it better
+            if (defences_.take(stack_.now()))
+                announce();
     }
 
     void send_arp(mac_address to, const wire::arp_packet& packet) noexcept {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <mirage/mirage.hpp>
+#include <mirage/net/address_guard.hpp>
 #include <mirage/net/dhcp.hpp>
 #include <mirage/net/stack.hpp>
 #include <optional>
 
-/// Gets its address by DHCP, answers pings, and says what becomes of its lease.
-template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
-class leased {
+/// Gets its address by DHCP, answers pings, and says what becomes of its lease. `More` are further layers of its stack.
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, class... More>
+class leased_with {
 public:
     static constexpr std::string_view name = "leased";
     static constexpr std::string_view summary = "keeps an address by DHCP, for tests";
@@ -15,7 +16,7 @@ public:
     struct options {};
     static constexpr auto keys = mirage::os::keys();
 
-    leased(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
+    leased_with(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
 
     mirage::task<int> run(mirage::os::context& ctx, const options&) {
         stack_.emplace(ctx.loop, net_, clock_, random_, mirage::net::config{});
@@ -28,7 +29,7 @@ public:
 
 private:
     using stack =
-        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::udp>;
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::udp, More...>;
 
     Net& net_;
     Clk& clock_;
@@ -46,4 +47,15 @@ private:
                 ctx.log.info() << "lease lost";
         }
     }
+};
+
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
+struct leased : leased_with<Net, Clk, Rnd> {
+    using leased_with<Net, Clk, Rnd>::leased_with;
+};
+
+/// The same, with addresses that are probed for and defended.
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
+struct guarded : leased_with<Net, Clk, Rnd, mirage::net::address_guard> {
+    using leased_with<Net, Clk, Rnd, mirage::net::address_guard>::leased_with;
 };
