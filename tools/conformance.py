@@ -55,6 +55,8 @@ TITLES = {
     9715: "IP Fragmentation Avoidance in DNS over UDP",
     4330: "Simple Network Time Protocol (obsolete)", 5905: "Network Time Protocol", 8633: "NTP Best Current Practices",
     9109: "NTP Port Randomization",
+    2236: "Internet Group Management Protocol, Version 2", 3376: "Internet Group Management Protocol, Version 3",
+    2113: "IP Router Alert Option",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"

@@ -19,6 +19,7 @@
 namespace mirage::net {
 
 struct address_guard;
+struct igmp;
 
 /// What the IPv4 layer has seen since boot.
 struct ipv4_statistics {
@@ -302,6 +303,11 @@ private:
             ++statistics_.not_for_us;
             return;
         }
+        if constexpr (Stack::template has<igmp>)
+            if (how == reception::multicast && !stack_.template get<igmp>().groups().is_member(view->destination())) {
+                ++statistics_.not_for_us; // RFC 1112 section 7.2
+                return;
+            }
         if (view->is_fragment()) {
             take_fragment(*view, how);
             return;

@@ -10,7 +10,9 @@
 #include "mirage/wire/ipv4.hpp"
 #include "mirage/wire/udp.hpp"
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <type_traits>
 
 namespace mirage::net {
 
@@ -26,6 +28,8 @@ struct udp_statistics {
     std::uint64_t received = 0, sent = 0, malformed = 0, bad_checksum = 0, no_port = 0;
     std::uint64_t dropped = 0; ///< the socket's queue was full, or memory was short
 };
+
+struct igmp;
 
 /// The UDP layer of a stack. RFC 768, RFC 1122 section 4.1
 struct udp {
@@ -46,6 +50,15 @@ public:
 
 private:
     static constexpr offload capabilities = Stack::device_type::capabilities;
+    static constexpr bool multicasts = Stack::template has<igmp>;
+
+    /// What a socket hears of groups, in stacks that have groups.
+    struct some_groups {
+        std::array<ipv4_address, 4> joined{}; // unspecified: free
+        std::uint8_t ttl = 1;
+    };
+    struct no_groups {};
+    using group_list = std::conditional_t<multicasts, some_groups, no_groups>;
 
     Stack& stack_;
     intrusive_list<socket> sockets_;
@@ -99,6 +112,11 @@ public:
                 stack_.icmp().unreachable(packet, wire::unreachable_code::port);
             return;
         }
+        if constexpr (multicasts)
+            if (packet.destination.is_multicast() && !s->hears(packet.destination)) { // somebody else has joined it
+                ++statistics_.no_port;
+                return;
+            }
         const buffer_pool& pool = stack_.device().receive_pool();
         queued* const node = s->length_ < s->backlog_ && pool.available() >= pool.size() / 8 ? free_.pop_front()
                                                                                             : nullptr;
@@ -140,10 +158,16 @@ public:
         intrusive_list<operation> readers_;
         errc failed_{}, lost_{};
         bool hears_of_losses_ = false;
+        [[no_unique_address]] group_list groups_{};
         ipv4_endpoint peer_{}, lost_to_{};
 
         friend state;
 
+        bool hears(ipv4_address group) const noexcept
+            requires multicasts
+        {
+            return std::ranges::find(groups_.joined, group) != groups_.joined.end();
+        }
         bool speaks_with(ipv4_endpoint other) const noexcept { return peer_.port == 0 || peer_ == other; }
 
         struct receive_awaiter : resumption {
@@ -186,6 +210,10 @@ public:
             layer.sockets_.push_back(*this);
         }
         ~socket() {
+            if constexpr (multicasts)
+                for (const ipv4_address group : groups_.joined)
+                    if (!group.is_unspecified())
+                        layer_.stack_.template get<igmp>().leave(group);
             while (queued* const node = queue_.pop_front()) {
                 node->content.data.reset();
                 layer_.free_.push_front(*node);
@@ -213,16 +241,48 @@ public:
         /// Whom the datagram was sent to that receive() failed for.
         ipv4_endpoint lost_to() const noexcept { return lost_to_; }
 
+        /// Hears what is sent to `group` at this port, until leave() or the end of the socket. For stacks with a
+        /// net::igmp. errc::in_use: has joined it already; errc::invalid_argument: not a multicast group;
+        /// errc::no_buffers: in too many groups. RFC 1112 section 7.1
+        result<> join(ipv4_address group) noexcept
+            requires multicasts
+        {
+            if (std::ranges::find(groups_.joined, group) != groups_.joined.end())
+                return std::unexpected(group.is_unspecified() ? errc::invalid_argument : errc::in_use);
+            const auto place = std::ranges::find(groups_.joined, ipv4_address{});
+            if (place == groups_.joined.end())
+                return std::unexpected(errc::no_buffers);
+            const auto joined = layer_.stack_.template get<igmp>().join(group);
+            if (joined)
+                *place = group;
+            return joined;
+        }
+        void leave(ipv4_address group) noexcept
+            requires multicasts
+        {
+            const auto place = std::ranges::find(groups_.joined, group);
+            if (group.is_unspecified() || place == groups_.joined.end())
+                return;
+            layer_.stack_.template get<igmp>().leave(group);
+            *place = {};
+        }
+        /// How many routers what is sent to a group may pass: none at first (RFC 1112 section 6.1). 0-255
+        void multicast_hops(std::uint8_t hops) noexcept
+            requires multicasts
+        {
+            groups_.ttl = hops;
+        }
+
         /// Awaitable: the next datagram, as result<datagram>. errc::in_use when the port was taken.
         auto receive() noexcept { return receive_awaiter{*this}; }
 
         /// Sends one datagram of these slices, which stay the caller's. errc::too_large over the MTU,
         /// errc::unreachable, errc::would_block when the device is busy (the datagram is lost, as on any link).
         result<> send_to(ipv4_endpoint to, std::span<const slice> data) noexcept {
-            return layer_.send(port_, to, data);
+            return layer_.send(*this, to, data);
         }
         result<> send_to(ipv4_endpoint to, const slice& data) noexcept {
-            return layer_.send(port_, to, std::span{&data, 1});
+            return layer_.send(*this, to, std::span{&data, 1});
         }
         /// The same, copying `data`, at most 2048 octets, to a page of the stack's. errc::no_buffers.
         result<> send_to(ipv4_endpoint to, octets data) noexcept {
@@ -237,7 +297,7 @@ public:
     };
 
 private:
-    result<> send(std::uint16_t port, ipv4_endpoint to, std::span<const slice> data) noexcept {
+    result<> send(const socket& from, ipv4_endpoint to, std::span<const slice> data) noexcept {
         header_room room;
         std::size_t length = 8;
         for (const slice& s : data)
@@ -245,7 +305,7 @@ private:
         if (length + 20 > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
             return std::unexpected(errc::too_large);
         const ipv4_address source = stack_.ip().source_for(to.address);
-        const wire::udp_header header{port, to.port, static_cast<std::uint16_t>(length)};
+        const wire::udp_header header{from.port_, to.port, static_cast<std::uint16_t>(length)};
         const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
         bool offloaded = false;
         if constexpr (capabilities.tx_checksum)
@@ -258,12 +318,16 @@ private:
                 sum.add(s.view());
             header.emit(room.transport(8), sum.partial());
         }
-        const auto sent = stack_.ip().transmit(room, {.destination = to.address,
-                                                      .protocol = protocol,
-                                                      .transport_length = 8,
-                                                      .payload = data,
-                                                      .checksum_offset = wire::udp_at::checksum::offset,
-                                                      .checksum_offload = offloaded});
+        outgoing_packet packet{.destination = to.address,
+                               .protocol = protocol,
+                               .transport_length = 8,
+                               .payload = data,
+                               .checksum_offset = wire::udp_at::checksum::offset,
+                               .checksum_offload = offloaded};
+        if constexpr (multicasts)
+            if (to.address.is_multicast())
+                packet.ttl = from.groups_.ttl;
+        const auto sent = stack_.ip().transmit(room, packet);
         if (sent)
             ++statistics_.sent;
         stack_.device_touched();

@@ -8,7 +8,7 @@
 namespace mirage::wire {
 
 /// Assigned Internet protocol numbers (RFC 5237). Other values are legal.
-enum class ip_protocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17 };
+enum class ip_protocol : std::uint8_t { icmp = 1, igmp = 2, tcp = 6, udp = 17 };
 
 namespace ipv4_at { // RFC 791 section 3.1
 using version_ihl = field<std::uint8_t, 0>;
