@@ -100,7 +100,7 @@ class Suite:
             yield
             # what was sent before is in the file when a mark that is sent afterwards is
             self.bed.run(f"""n=0
-                until ping -c 1 -W 1 -s 773 {address} >/dev/null && tcpdump -n -r {remote} 'icmp and len = 815' 2>/dev/null | grep -q .; do
+                until ping -c 1 -W 1 -s 773 {address} >/dev/null && tcpdump -Z root -n -r {remote} 'icmp and len = 815' 2>/dev/null | grep -q .; do
                     n=$((n + 1)); [ $n -ge 100 ] && {{ echo "no mark in the capture"; exit 1; }}
                 done
                 true""", 150)

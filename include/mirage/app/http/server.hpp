@@ -21,7 +21,7 @@ public:
     server(scheduler& loop, const Clock& clk, buffer_pool& pages, Handler& handler,
            const http::limits& l = {}) noexcept
         : shared_{loop, pages, l}, clock_{clk}, handler_{handler} {
-        check(pages.buffer_size() >= 1024, "http::server: pages of less than 1024 octets");
+        check(pages.size() != 0 && pages.buffer_size() >= 1024, "http::server: no memory for pages of 1024 octets");
     }
 
     http::counters& counters() noexcept { return shared_.counters; }
