@@ -8,8 +8,7 @@ namespace mirage {
 /// The two pointers that put an object on at most one list. Unlinks itself when it dies, so that a list never
 /// holds a dead element. Neither copied nor moved: the list holds its address.
 class list_hook {
-    template <class, class>
-    friend class intrusive_list;
+    friend class list_base;
 
     list_hook* previous_ = nullptr;
     list_hook* next_ = nullptr;
@@ -32,13 +31,10 @@ public:
     }
 };
 
-/// A doubly linked list of objects that derive from `Hook` (itself derived from list_hook; several hooks of
-/// different types put one object on several lists). Owns nothing, allocates nothing, every operation is O(1).
-template <class T, class Hook = list_hook>
-class intrusive_list {
+/// What a list is, whatever is on it.
+class list_base {
+protected:
     list_hook head_;
-
-    static T& object(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
 
     static list_hook* successor(const list_hook& hook) noexcept { return hook.next_; }
 
@@ -50,23 +46,55 @@ class intrusive_list {
         place.previous_ = &hook;
     }
 
-public:
-    constexpr intrusive_list() noexcept { head_.previous_ = head_.next_ = &head_; }
-    intrusive_list(const intrusive_list&) = delete;
-    intrusive_list& operator=(const intrusive_list&) = delete;
-    constexpr ~intrusive_list() {
+    constexpr list_base() noexcept { head_.previous_ = head_.next_ = &head_; }
+    list_base(const list_base&) = delete;
+    list_base& operator=(const list_base&) = delete;
+    [[gnu::noinline]] constexpr ~list_base() {
         clear();
         head_.previous_ = head_.next_ = nullptr;
     }
 
+    list_hook* first() noexcept { return head_.next_; }
+    list_hook* last() noexcept { return head_.previous_; }
+
+    /// Appends all of `other`, which is empty afterwards.
+    void take_all(list_base& other) noexcept {
+        if (other.empty())
+            return;
+        list_hook *const begin = other.head_.next_, *const end = other.head_.previous_;
+        other.head_.previous_ = other.head_.next_ = &other.head_;
+        begin->previous_ = head_.previous_;
+        head_.previous_->next_ = begin;
+        end->next_ = &head_;
+        head_.previous_ = end;
+    }
+
+public:
     constexpr bool empty() const noexcept { return head_.next_ == &head_; }
+
+    /// Unlinks every element.
+    constexpr void clear() noexcept {
+        while (!empty())
+            head_.next_->unlink();
+    }
+};
+
+/// A doubly linked list of objects that derive from `Hook` (itself derived from list_hook; several hooks of
+/// different types put one object on several lists). Owns nothing, allocates nothing, every operation is O(1).
+template <class T, class Hook = list_hook>
+class intrusive_list : list_base {
+    static T& object(list_hook& hook) noexcept { return static_cast<T&>(static_cast<Hook&>(hook)); }
+
+public:
+    using list_base::clear;
+    using list_base::empty;
 
     /// Puts `element` last; it leaves the list that it is on through the same hook.
     void push_back(T& element) noexcept { insert_before(head_, static_cast<Hook&>(element)); }
-    void push_front(T& element) noexcept { insert_before(*head_.next_, static_cast<Hook&>(element)); }
+    void push_front(T& element) noexcept { insert_before(*first(), static_cast<Hook&>(element)); }
 
-    T& front() noexcept { return object(*head_.next_); }
-    T& back() noexcept { return object(*head_.previous_); }
+    T& front() noexcept { return object(*first()); }
+    T& back() noexcept { return object(*last()); }
 
     /// Puts `element` behind `place`, which is on this list.
     void insert_after(T& place, T& element) noexcept {
@@ -77,32 +105,17 @@ public:
     T* pop_front() noexcept {
         if (empty())
             return nullptr;
-        T& first = front();
-        static_cast<Hook&>(first).unlink();
-        return &first;
+        T& element = front();
+        static_cast<Hook&>(element).unlink();
+        return &element;
     }
 
     /// Appends all of `other`, which is empty afterwards.
-    void splice_back(intrusive_list& other) noexcept {
-        if (other.empty())
-            return;
-        list_hook *const first = other.head_.next_, *const last = other.head_.previous_;
-        other.head_.previous_ = other.head_.next_ = &other.head_;
-        first->previous_ = head_.previous_;
-        head_.previous_->next_ = first;
-        last->next_ = &head_;
-        head_.previous_ = last;
-    }
-
-    /// Unlinks every element.
-    constexpr void clear() noexcept {
-        while (!empty())
-            head_.next_->unlink();
-    }
+    void splice_back(intrusive_list& other) noexcept { take_all(other); }
 
     /// The element behind `element`, or nullptr at the end.
     T* next(T& element) noexcept {
-        list_hook* const hook = static_cast<Hook&>(element).next_;
+        list_hook* const hook = successor(static_cast<Hook&>(element));
         return hook == &head_ ? nullptr : &object(*hook);
     }
 
@@ -119,7 +132,7 @@ public:
         }
         friend bool operator==(iterator, iterator) noexcept = default;
     };
-    iterator begin() noexcept { return iterator{head_.next_}; }
+    iterator begin() noexcept { return iterator{first()}; }
     iterator end() noexcept { return iterator{&head_}; }
 };
 

@@ -18,7 +18,7 @@ class line_builder {
     bool truncated_ = false;
 
 public:
-    explicit constexpr line_builder(std::span<char> room) noexcept : room_{room} {}
+    [[gnu::noinline]] explicit constexpr line_builder(std::span<char> room) noexcept : room_{room} {}
     line_builder(const line_builder&) = delete;
     line_builder& operator=(const line_builder&) = delete;
 
