@@ -64,24 +64,12 @@ public:
     /// Octets that were received and belong to nothing yet.
     slice current;
 
-    /// Waits for more octets. errc::timed_out; errc::eof; whatever the stream reports.
-    task<result<slice>> receive(instant deadline) {
-        if constexpr (zero_copy) {
-            auto got = co_await expiring{home.loop, deadline, stream.async_receive()};
-            co_return std::move(got);
-        } else {
-            page room = home.pages.take();
-            while (!room) {
-                if (home.loop.now() >= deadline)
-                    co_return std::unexpected(errc::no_buffers);
-                co_await home.loop.sleep_for(page_wait);
-                room = home.pages.take();
-            }
-            const auto count = co_await expiring{home.loop, deadline, stream.async_read_some(room.room())};
-            if (!count)
-                co_return std::unexpected(count.error());
-            co_return std::move(room).freeze(0, *count);
-        }
+    /// Awaitable: more octets, as result<slice>. errc::timed_out; errc::eof; whatever the stream reports.
+    auto receive(instant deadline) noexcept {
+        if constexpr (zero_copy)
+            return expiring{home.loop, deadline, [this] { return stream.async_receive(); }};
+        else
+            return receive_copy(deadline);
     }
 
     /// Parses what there is of a head; a part of one that is already in pieces is put together first.
@@ -158,31 +146,12 @@ public:
                + std::chrono::seconds{static_cast<std::int64_t>(size / home.limits.least_rate)};
     }
 
-    /// Sends everything that waits to be sent; or `instead`, before it.
-    task<result<>> flush(std::span<slice> instead = {}) {
-        const bool all = instead.empty();
-        std::size_t size = all ? out.size() : 0;
-        for (const slice& s : instead)
-            size += s.size();
-        const std::span<slice> slices = all ? out.take() : instead;
-        const instant deadline = send_deadline(size);
-        result<> sent;
-        if constexpr (zero_copy) {
-            sent = co_await expiring{home.loop, deadline, stream.async_send(slices)};
-        } else {
-            for (slice& s : slices) {
-                while (sent && !s.empty()) {
-                    const auto n = co_await expiring{home.loop, deadline, stream.async_write_some(s.view())};
-                    if (n)
-                        s.remove_prefix(*n);
-                    else
-                        sent = std::unexpected(n.error());
-                }
-            }
-        }
-        if (all)
-            out.clear();
-        co_return sent;
+    /// Awaitable: sends everything that waits to be sent, or `instead`, before it. A result<>.
+    auto flush(std::span<slice> instead = {}) noexcept {
+        if constexpr (zero_copy)
+            return sending{*this, instead};
+        else
+            return send_copies(instead);
     }
 
     /// Whether a head and a small content can be put together now.
@@ -211,6 +180,73 @@ private:
     /// A response takes its head, its content, and with several ranges twice as many slices and one more.
     static constexpr std::size_t least_free = 12, head_room = 512;
     static constexpr duration page_wait = std::chrono::milliseconds{1};
+
+    std::span<slice> to_send(std::span<slice> instead) noexcept { return instead.empty() ? out.take() : instead; }
+    static std::size_t size_of(std::span<const slice> slices) noexcept {
+        std::size_t size = 0;
+        for (const slice& s : slices)
+            size += s.size();
+        return size;
+    }
+    /// Leaves out the lambda's type, which must have a name to be a base.
+    struct handing_over {
+        connection& from;
+        std::span<slice> slices;
+        auto operator()() const noexcept { return from.stream.async_send(slices); }
+    };
+    class sending : expiring<handing_over> {
+        connection& from_;
+        const bool all_;
+
+    public:
+        sending(connection& c, std::span<slice> instead) noexcept
+            : sending{c, c.to_send(instead), instead.empty()} {}
+        using expiring<handing_over>::await_ready;
+        using expiring<handing_over>::await_suspend;
+        result<> await_resume() noexcept {
+            const result<> sent = expiring<handing_over>::await_resume();
+            if (all_)
+                from_.out.clear();
+            return sent;
+        }
+
+    private:
+        sending(connection& c, std::span<slice> slices, bool all) noexcept
+            : expiring<handing_over>{c.home.loop, c.send_deadline(size_of(slices)), {c, slices}}, from_{c}, all_{all} {}
+    };
+
+    // The same for streams that copy.
+    task<result<slice>> receive_copy(instant deadline) {
+        page room = home.pages.take();
+        while (!room) {
+            if (home.loop.now() >= deadline)
+                co_return std::unexpected(errc::no_buffers);
+            co_await home.loop.sleep_for(page_wait);
+            room = home.pages.take();
+        }
+        const auto count = co_await expiring{home.loop, deadline, [&] { return stream.async_read_some(room.room()); }};
+        if (!count)
+            co_return std::unexpected(count.error());
+        co_return std::move(room).freeze(0, *count);
+    }
+    task<result<>> send_copies(std::span<slice> instead) {
+        const bool all = instead.empty();
+        const std::span<slice> slices = to_send(instead);
+        const instant deadline = send_deadline(size_of(slices));
+        result<> sent;
+        for (slice& s : slices) {
+            while (sent && !s.empty()) {
+                const auto n = co_await expiring{home.loop, deadline, [&] { return stream.async_write_some(s.view()); }};
+                if (n)
+                    s.remove_prefix(*n);
+                else
+                    sent = std::unexpected(n.error());
+            }
+        }
+        if (all)
+            out.clear();
+        co_return sent;
+    }
 
     page split_, path_;
     std::uint32_t split_size_ = 0;
