@@ -51,14 +51,14 @@ class log_line {
     std::array<char, capacity> text_;
     line_builder line_{std::span<char>{text_}};
 
-    [[gnu::noinline]] void begin(std::string_view source, log_level level) noexcept {
+    void begin(std::string_view source, log_level level) noexcept {
         const auto us = static_cast<std::uint64_t>(output_->clock_.now().time_since_epoch().count()) / 1000;
         line_.put('[').digits(us / 1'000'000, 10, 5, ' ').put('.').digits(us % 1'000'000, 10, 6).put("] ");
         if (level < log_level::info)
             line_.put(message(level)).put(": ");
         line_.put(source).put(": ");
     }
-    [[gnu::noinline]] void end() noexcept {
+    void end() noexcept {
         std::array<char, 4 * capacity + 8> clean;
         line_builder out{std::span<char>{clean}};
         for (const char c : line_.view()) {
@@ -75,20 +75,26 @@ class log_line {
     }
 
 public:
-    log_line(const log_output& output, std::string_view source, log_level level) noexcept
+    [[gnu::noinline]] log_line(const log_output& output, std::string_view source, log_level level) noexcept
         : output_{output.enabled(level) ? &output : nullptr} {
         if (output_ != nullptr)
             begin(source, level);
     }
     log_line(const log_line&) = delete;
     log_line& operator=(const log_line&) = delete;
-    ~log_line() {
+    [[gnu::noinline]] ~log_line() {
         if (output_ != nullptr)
             end();
     }
 
+    /// Text of any length, without a function for each length.
+    [[gnu::noinline]] log_line& operator<<(const char* text) noexcept {
+        if (output_ != nullptr)
+            line_ << text;
+        return *this;
+    }
     template <class T>
-    log_line& operator<<(const T& value) noexcept {
+    [[gnu::noinline]] log_line& operator<<(const T& value) noexcept {
         if (output_ != nullptr)
             line_ << value;
         return *this;

@@ -48,7 +48,7 @@ struct task_promise_base {
     void (*finished)(void*) noexcept = nullptr; ///< who goes on when the task ends; nobody as long as it runs in place
     void* finished_argument = nullptr;
 
-    static void* operator new(std::size_t size) noexcept { return coroutine_frames.allocate(size); }
+    [[gnu::noinline]] static void* operator new(std::size_t size) noexcept { return coroutine_frames.allocate(size); }
     static void operator delete(void* memory, std::size_t size) noexcept {
         coroutine_frames.deallocate(memory, size);
     }

@@ -45,17 +45,12 @@ class console_line : public line<320> {
     octet_sink out_;
 
 public:
-    explicit console_line(octet_sink out) noexcept : out_{out} {}
-    ~console_line() {
+    [[gnu::noinline]] explicit console_line(octet_sink out) noexcept : out_{out} {}
+    [[gnu::noinline]] ~console_line() {
         put('\n');
         out_.write(as_octets(view()));
         if (truncated())
             out_.write(as_octets("...\n"));
-    }
-    template <class T>
-    console_line& operator<<(const T& value) noexcept {
-        static_cast<line_builder&>(*this) << value;
-        return *this;
     }
 };
 
@@ -115,15 +110,16 @@ class key_parser {
             l << "; default: ";
             k.show(defaults, l);
         }
-        detail::console_line{out_} << "  --help\n      print this and stop";
+        detail::console_line l{out_};
+        l << "  --help\n      print this and stop";
         return parsed::help;
     }
 
     [[gnu::cold]] parsed word(std::string_view text, void* options, const void* defaults) const noexcept {
         if (!text.starts_with("--")) {
-            detail::console_line{out_}
-                << program_ << ": '" << text.substr(0, 80)
-                << "' is not a boot key; they look like --NAME=VALUE, --help lists them";
+            detail::console_line l{out_};
+            l << program_ << ": '" << text.substr(0, 80)
+              << "' is not a boot key; they look like --NAME=VALUE, --help lists them";
             return parsed::failed;
         }
         if (text == "--help")

@@ -138,10 +138,7 @@ private:
     }
     void chunk_size(std::size_t n) noexcept {
         std::array<char, 18> digits;
-        char* const end = std::to_chars(digits.data(), digits.data() + 16, n, 16).ptr;
-        end[0] = '\r';
-        end[1] = '\n';
-        broken_ |= !out_.put(std::string_view{digits.data(), static_cast<std::size_t>(end + 2 - digits.data())});
+        broken_ |= !out_.put(line_builder{digits}.digits(n, 16).put("\r\n").view());
     }
     /// What was put together before start() is not content of a streamed response.
     void drop_content() noexcept {

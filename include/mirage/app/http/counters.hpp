@@ -17,22 +17,14 @@ struct counters {
     /// Puts all of them into `registry`, which must not outlive this.
     template <std::size_t Room>
     void publish(metrics<Room>& registry) noexcept {
-        constexpr std::array<std::string_view, 4> classes{"code=\"2xx\"", "code=\"3xx\"", "code=\"4xx\"",
-                                                          "code=\"5xx\""};
+        static constexpr std::array<const char*, 4> classes{"code=\"2xx\"", "code=\"3xx\"", "code=\"4xx\"",
+                                                            "code=\"5xx\""};
         for (std::size_t i = 0; i < classes.size(); ++i)
             registry.add("http_responses_total", "Responses sent, by class of status.", responses[i + 2], classes[i]);
-        struct row {
-            std::string_view name, help;
-            counter counters::* value;
-        };
-        static constexpr row rows[] = {
-            {"http_connections_total", "Connections accepted.", &counters::connections},
-            {"http_content_octets_total", "Octets of content sent.", &counters::content},
-            {"http_timeouts_total", "Connections cut because the peer was too slow.", &counters::timeouts},
-            {"http_starved_total", "Times a response had to wait for a page of memory.", &counters::starved},
-        };
-        for (const row& r : rows)
-            registry.add(r.name, r.help, this->*r.value);
+        registry.add("http_connections_total", "Connections accepted.", connections);
+        registry.add("http_content_octets_total", "Octets of content sent.", content);
+        registry.add("http_timeouts_total", "Connections cut because the peer was too slow.", timeouts);
+        registry.add("http_starved_total", "Times a response had to wait for a page of memory.", starved);
         registry.add("http_connections_open", "Connections now.", open);
     }
 };

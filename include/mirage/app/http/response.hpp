@@ -2,7 +2,7 @@
 #pragma once
 #include "mirage/app/http/output.hpp"
 #include "mirage/app/http/request.hpp"
-#include <charconv>
+#include "mirage/core/line.hpp"
 #include <initializer_list>
 
 namespace mirage::http {
@@ -146,8 +146,7 @@ protected:
     std::array<std::array<std::string_view, 2>, 3> extra_{};
 
     static std::string_view decimal(std::uint64_t value, std::array<char, 24>& room) noexcept {
-        return {room.data(),
-                static_cast<std::size_t>(std::to_chars(room.data(), room.data() + room.size(), value).ptr - room.data())};
+        return line_builder{room}.digits(value).view();
     }
 
     void restart() noexcept {
