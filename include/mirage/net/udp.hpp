@@ -11,6 +11,7 @@
 #include "mirage/wire/udp.hpp"
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <memory>
 #include <type_traits>
 
@@ -59,6 +60,10 @@ private:
     };
     struct no_groups {};
     using group_list = std::conditional_t<multicasts, some_groups, no_groups>;
+    static constexpr std::uint8_t hops(ipv4_address) noexcept { return outgoing_packet{}.ttl; }
+    static constexpr std::uint8_t hops(ipv4_address to, std::uint8_t multicast) noexcept {
+        return to.is_multicast() ? multicast : hops(to);
+    }
 
     Stack& stack_;
     intrusive_list<socket> sockets_;
@@ -279,10 +284,16 @@ public:
         /// Sends one datagram of these slices, which stay the caller's. errc::too_large over the MTU,
         /// errc::unreachable, errc::would_block when the device is busy (the datagram is lost, as on any link).
         result<> send_to(ipv4_endpoint to, std::span<const slice> data) noexcept {
-            return layer_.send(*this, to, data);
+            if constexpr (multicasts)
+                return layer_.send(port_, to, data, groups_.ttl);
+            else
+                return layer_.send(port_, to, data);
         }
         result<> send_to(ipv4_endpoint to, const slice& data) noexcept {
-            return layer_.send(*this, to, std::span{&data, 1});
+            if constexpr (multicasts)
+                return layer_.send(port_, to, std::span{&data, 1}, groups_.ttl);
+            else
+                return layer_.send(port_, to, std::span{&data, 1});
         }
         /// The same, copying `data`, at most 2048 octets, to a page of the stack's. errc::no_buffers.
         result<> send_to(ipv4_endpoint to, octets data) noexcept {
@@ -297,7 +308,9 @@ public:
     };
 
 private:
-    result<> send(const socket& from, ipv4_endpoint to, std::span<const slice> data) noexcept {
+    /// `ttl`: that of multicast datagrams, in stacks that have groups.
+    result<> send(std::uint16_t port, ipv4_endpoint to, std::span<const slice> data,
+                  std::same_as<std::uint8_t> auto... ttl) noexcept {
         header_room room;
         std::size_t length = 8;
         for (const slice& s : data)
@@ -305,7 +318,7 @@ private:
         if (length + 20 > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
             return std::unexpected(errc::too_large);
         const ipv4_address source = stack_.ip().source_for(to.address);
-        const wire::udp_header header{from.port_, to.port, static_cast<std::uint16_t>(length)};
+        const wire::udp_header header{port, to.port, static_cast<std::uint16_t>(length)};
         const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
         bool offloaded = false;
         if constexpr (capabilities.tx_checksum)
@@ -318,16 +331,13 @@ private:
                 sum.add(s.view());
             header.emit(room.transport(8), sum.partial());
         }
-        outgoing_packet packet{.destination = to.address,
-                               .protocol = protocol,
-                               .transport_length = 8,
-                               .payload = data,
-                               .checksum_offset = wire::udp_at::checksum::offset,
-                               .checksum_offload = offloaded};
-        if constexpr (multicasts)
-            if (to.address.is_multicast())
-                packet.ttl = from.groups_.ttl;
-        const auto sent = stack_.ip().transmit(room, packet);
+        const auto sent = stack_.ip().transmit(room, {.destination = to.address,
+                                                      .protocol = protocol,
+                                                      .transport_length = 8,
+                                                      .payload = data,
+                                                      .checksum_offset = wire::udp_at::checksum::offset,
+                                                      .checksum_offload = offloaded,
+                                                      .ttl = hops(to.address, ttl...)});
         if (sent)
             ++statistics_.sent;
         stack_.device_touched();
