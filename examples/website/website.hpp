@@ -58,7 +58,8 @@ public:
     }
 
 private:
-    using stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>;
+    using stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp,
+                                     mirage::net::tcp<mirage::tcp::reno, mirage::tcp::newreno>>;
 
     Net& net_;
     Con& console_;

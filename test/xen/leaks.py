@@ -86,7 +86,9 @@ def two_hundred_guests_leave_nothing(suite):
         cycle_serving(suite, SERVING)
     after = whats_there(suite)
     for what, value in before.items():
-        check(after[what] == value, f"{what}: {value} before, {after[what]} after")
+        # Xen hands memory back in its own time: there may be more of it than before
+        same = after[what] >= value if what.startswith("free memory") else after[what] == value
+        check(same, f"{what}: {value} before, {after[what]} after")
 
 
 CHECKS = [two_hundred_guests_leave_nothing]

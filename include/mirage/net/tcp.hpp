@@ -36,8 +36,8 @@ struct tcp_statistics {
     std::uint64_t text_dropped = 0;         ///< segments whose text was not kept because a pool ran low
 };
 
-/// The TCP layer of a stack, with its congestion control policy.
-template <machine::congestion_control Congestion = machine::reno>
+/// The TCP layer of a stack, with its policies: how much may be in flight, and how losses are found and repaired.
+template <machine::congestion_control Congestion = machine::reno, class Recovery = machine::sack>
 struct tcp {
     static constexpr std::uint8_t protocol = 6;
     static constexpr bool needs_network = true;
@@ -46,11 +46,11 @@ struct tcp {
     class state;
 };
 
-template <machine::congestion_control Congestion>
+template <machine::congestion_control Congestion, class Recovery>
 template <class Stack>
-class tcp<Congestion>::state {
+class tcp<Congestion, Recovery>::state {
 public:
-    using connection_type = machine::connection<Congestion>;
+    using connection_type = machine::connection<Congestion, Recovery>;
     using stream = machine::stream<state>;
     using listener = machine::listener<state>;
 
@@ -205,7 +205,8 @@ public:
             ++(view.error() == errc::bad_checksum ? statistics_.bad_checksum : statistics_.malformed);
             return;
         }
-        machine::segment seg = to_segment(*view);
+        sack_blocks blocks;
+        machine::segment seg = to_segment(*view, blocks);
         const machine::four_tuple tuple{{packet.destination, view->destination_port()},
                                      {packet.source, view->source_port()}};
         packet.data.remove_prefix(raw.size() - seg.length);
@@ -385,7 +386,10 @@ public:
     }
 
 private:
-    static machine::segment to_segment(const wire::tcp_view& view) noexcept {
+    using sack_blocks = std::array<machine::sack_block, 4>;
+
+    /// `blocks` holds those of the segment.
+    static machine::segment to_segment(const wire::tcp_view& view, [[maybe_unused]] sack_blocks& blocks) noexcept {
         using wire::tcp_flags;
         machine::segment seg{.seq = {view.sequence()}, .ack = {view.acknowledgment()}};
         seg.length = static_cast<std::uint32_t>(view.payload().size());
@@ -399,6 +403,12 @@ private:
         if (options.timestamps) {
             seg.has_timestamps = true;
             seg.timestamps = {options.timestamps->value, options.timestamps->echo};
+        }
+        if constexpr (Recovery::selective) {
+            seg.sack_permitted = options.sack_permitted;
+            for (std::size_t i = 0; i < options.sack_count; ++i)
+                blocks[i] = {{options.sack[i].left}, {options.sack[i].right}};
+            seg.sack = std::span{blocks}.first(options.sack_count);
         }
         if (seg.syn) {
             seg.mss = options.maximum_segment_size.value_or(0);
@@ -555,6 +565,7 @@ private:
         text.remove_prefix(out.text_offset);
         text.remove_suffix(text.size() - out.text_length);
         if (!out.text_in_order) {
+            c.tcb.rcv.latest = out.text_at;
             (void)c.received.keep(out.text_at, std::move(text), nodes_);
             return;
         }
@@ -645,6 +656,9 @@ private:
         const instant now = stack_.now();
         const std::size_t limit = segment_limit(c);
         bool blocked = false;
+        // Text may travel with an acknowledgement, but SACK blocks would make it longer than a frame: they go alone.
+        [[maybe_unused]] const bool selective = c.tcb.selective && c.tcb.ack.now
+                                                && (c.received.has_early() || c.tcb.rcv.twice != machine::sack_block{});
         while (const auto t = machine::next_transmission(c.tcb, now, static_cast<std::uint32_t>(limit))) {
             if (!transmit(c, *t, now)) {
                 blocked = true;
@@ -654,8 +668,13 @@ private:
         if (!blocked && c.tcb.keep_alive_due) { // RFC 9293 section 3.8.4: one before SND.NXT, no text
             c.tcb.keep_alive_due = false;
             (void)emit(c.tuple, machine::header_for(c.tcb, {.seq = c.tcb.snd.max - 1}, now), {}, 0);
-        } else if (!blocked && c.tcb.state != machine::state::syn_sent && machine::acknowledgement_due(c.tcb, now)) {
-            blocked = !emit(c.tuple, machine::acknowledgement(c.tcb, now), {}, 0);
+        } else if (!blocked && c.tcb.state != machine::state::syn_sent
+                   && (selective || machine::acknowledgement_due(c.tcb, now))) {
+            machine::segment ack = machine::acknowledgement(c.tcb, now);
+            sack_blocks blocks;
+            if constexpr (Recovery::selective)
+                ack.sack = received_blocks(c, blocks);
+            blocked = !emit(c.tuple, ack, {}, 0);
             c.tcb.ack.now = blocked;
         }
         if (blocked) { // the device's queue is full: again when it has had a turn
@@ -664,6 +683,19 @@ private:
                 stack_.loop().arm(retry_, stack_.loop().now() + retry_delay);
         }
         set_alarm(c);
+    }
+
+    /// What an acknowledgement tells of text that is not in order, a D-SACK first. RFC 2018 section 4, RFC 2883 section 4
+    static std::span<const machine::sack_block> received_blocks(connection_type& c, sack_blocks& blocks) noexcept {
+        if (!c.tcb.selective)
+            return {};
+        // Beside timestamps there is room for three.
+        const std::size_t room = c.tcb.timestamps.on ? 3 : 4;
+        std::size_t count = 0;
+        if (c.tcb.rcv.twice != machine::sack_block{})
+            blocks[count++] = std::exchange(c.tcb.rcv.twice, {});
+        count += c.received.early_blocks(c.tcb.rcv.latest, std::span{blocks}.subspan(count, room - count));
+        return std::span{blocks}.first(count);
     }
 
     /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
@@ -720,6 +752,11 @@ private:
             header.options.window_scale = static_cast<std::uint8_t>(seg.window_scale);
         if (seg.has_timestamps)
             header.options.timestamps.emplace(seg.timestamps.value, seg.timestamps.echo);
+        if constexpr (Recovery::selective) {
+            header.options.sack_permitted = seg.sack_permitted;
+            for (const machine::sack_block& b : seg.sack)
+                header.options.sack[header.options.sack_count++] = {b.left.value, b.right.value};
+        }
         header_room room;
         const std::size_t header_length = header.size();
         const mutable_octets at = room.transport(header_length);

@@ -15,13 +15,14 @@ namespace test {
 using namespace mirage;
 using namespace mirage::tcp;
 using namespace std::chrono_literals;
-using tcb_type = control_block<>;
+using tcb_type = control_block<reno, newreno>;
 
 /// A block in ESTABLISHED: SND.UNA = SND.NXT = 1000, RCV.NXT = 5000, both windows 10000, MSS 1000, no options.
-inline tcb_type established(parameters settings = {.mss = 1000, .receive_buffer = 10'000, .no_delay = true}) {
-    tcb_type tcb;
+template <class Tcb = tcb_type>
+Tcb established(parameters settings = {.mss = 1000, .receive_buffer = 10'000, .no_delay = true}) {
+    Tcb tcb;
     prepare(tcb, settings);
-    open_passive(tcb, {.seq = {4999}, .window = 10'000, .syn = true, .mss = 1000}, {999}, instant{});
+    open_passive(tcb, {.seq = {4999}, .window = 10'000, .syn = true, .mss = 1000, .sack_permitted = true}, {999}, instant{});
     const auto syn = next_transmission(tcb, instant{}, 1000);
     (void)header_for(tcb, *syn, instant{});
     transmitted(tcb, *syn, instant{});
@@ -33,7 +34,8 @@ inline tcb_type established(parameters settings = {.mss = 1000, .receive_buffer 
 }
 
 /// Sends everything that may go now and returns the segments.
-inline std::vector<segment> drain(tcb_type& tcb, instant now, std::uint32_t limit = 0) {
+template <class Tcb>
+std::vector<segment> drain(Tcb& tcb, instant now, std::uint32_t limit = 0) {
     std::vector<segment> sent;
     while (const auto t = next_transmission(tcb, now, limit == 0 ? tcb.mss : limit)) {
         sent.push_back(header_for(tcb, *t, now));

@@ -23,9 +23,9 @@ struct dirty_hook : list_hook {}; ///< connections that may have something to se
 struct queue_hook : list_hook {}; ///< half open, waiting to be accepted, in TIME-WAIT: one at a time
 
 /// Everything about one connection: the control block, its octets, and who waits for it. Owned by the layer.
-template <congestion_control Congestion>
+template <congestion_control Congestion, class Recovery>
 struct connection : table_hook, dirty_hook, queue_hook {
-    control_block<Congestion> tcb{};
+    control_block<Congestion, Recovery> tcb{};
     four_tuple tuple{};
     send_queue to_send{};
     receive_queue received{};

@@ -2,6 +2,8 @@
 #pragma once
 #include "mirage/core/time.hpp"
 #include "mirage/net/tcp/congestion/reno.hpp"
+#include "mirage/net/tcp/recovery/newreno.hpp"
+#include "mirage/net/tcp/recovery/sack.hpp"
 #include "mirage/net/tcp/sequence.hpp"
 #include <cstdint>
 #include <string_view>
@@ -36,8 +38,9 @@ struct parameters {
 
 /// One connection: plain data, under the names of RFC 9293 section 3.3.1. Only input, output, timers and user
 /// write it; none of them knows a device, a clock or a coroutine.
-template <congestion_control Congestion = reno>
+template <congestion_control Congestion, class Recovery>
 struct control_block {
+    using recovery_policy = Recovery;
     tcp::state state = tcp::state::closed;
 
     struct {
@@ -62,6 +65,8 @@ struct control_block {
         std::uint8_t scale = 0;      ///< Rcv.Wind.Shift
         bool fin_known = false;      ///< a FIN has been seen, at fin_at; it may be still ahead of nxt
         sequence fin_at{};
+        sequence latest{};           ///< begin of the last segment that came ahead of a hole: reported first (RFC 2018 section 4)
+        sack_block twice{};          ///< came although it was there: to be reported once, as a D-SACK (RFC 2883 section 4)
     } rcv{};
 
     std::uint16_t mss = 536;         ///< largest text we send: the peer's MSS option and our MTU (RFC 9293 section 3.7.1)
@@ -83,12 +88,8 @@ struct control_block {
         instant measured_at{};
     } rtt{};
 
-    struct {
-        std::uint8_t duplicates = 0; ///< consecutive duplicate ACKs
-        bool active = false;         ///< fast recovery
-        bool resend = false;         ///< the segment at snd.una goes out next, whatever the window
-        sequence recover{};          ///< RFC 6582 section 3.2
-    } recovery{};
+    typename Recovery::state recovery{};
+    bool selective = false;          ///< both SYNs permitted SACK (RFC 2018 section 2)
 
     struct {
         bool now = false;            ///< one is due at the end of this burst
@@ -97,7 +98,7 @@ struct control_block {
     } ack{};
 
     struct {
-        instant retransmit = never, persist = never, delayed_ack = never, keep_alive = never, time_wait = never;
+        instant retransmit = never, loss_probe = never, persist = never, delayed_ack = never, keep_alive = never, time_wait = never;
         instant give_up = never;     ///< user timeout, from the first retransmission on
     } at{};
 

@@ -47,6 +47,7 @@ constexpr void take_syn_options(Tcb& tcb, const segment& seg, instant now) noexc
         tcb.timestamps.recent_at = now;
         tcb.mss -= 12; // the option goes with every segment (RFC 9293 section 3.7.1, RFC 6691)
     }
+    tcb.selective = Tcb::recovery_policy::selective && seg.sack_permitted;
     tcb.receive_mss = static_cast<std::uint16_t>(tcb.settings.mss - (seg.has_timestamps ? 12 : 0));
     tcb.congestion.on_start({.mss = tcb.mss, .now = now});
 }
@@ -145,6 +146,16 @@ constexpr bool check_timestamps(Tcb& tcb, const segment& seg, instant now) noexc
     return true;
 }
 
+/// Text of the segment was there already: that is told once, so that the peer learns of needless retransmissions.
+/// RFC 2883 section 4
+template <class Tcb>
+constexpr void came_twice(Tcb& tcb, const segment& seg) noexcept {
+    if (!tcb.selective || !before(seg.seq, tcb.rcv.nxt) || seg.length == 0)
+        return;
+    const sequence end = seg.seq + seg.length;
+    tcb.rcv.twice = {seg.seq, before(tcb.rcv.nxt, end) ? tcb.rcv.nxt : end};
+}
+
 /// First: is anything of it in the window? False: answered and dropped.
 template <class Tcb>
 constexpr bool check_sequence(Tcb& tcb, const segment& seg) noexcept {
@@ -167,6 +178,7 @@ constexpr bool check_sequence(Tcb& tcb, const segment& seg) noexcept {
     if (!seg.rst)
         tcb.ack.now = true;
     ++tcb.statistics.duplicate_segments;
+    came_twice(tcb, seg);
     // The peer sends its FIN again: it did not hear our last ACK, so TIME-WAIT starts anew (section 3.10.7.4, eighth).
     return false;
 }
@@ -225,47 +237,9 @@ constexpr void acknowledge(Tcb& tcb, const segment& seg, instant now, outcome& o
     tcb.snd.una = seg.ack;
     tcb.snd.nxt = later(tcb.snd.nxt, seg.ack);
 
-    auto& recovery = tcb.recovery;
-    if (recovery.active) {
-        if (before(seg.ack, recovery.recover)) { // partial: the next hole is known (RFC 6582 section 3.2)
-            recovery.resend = true;
-            tcb.congestion.on_partial_ack(sample);
-        } else {
-            recovery.active = false;
-            tcb.congestion.on_recovered(sample);
-        }
-    } else if (acked > 0) {
-        tcb.congestion.on_ack(sample);
-    }
-    recovery.duplicates = 0;
-
     tcb.at.give_up = never;
     tcb.at.retransmit = tcb.snd.una == tcb.snd.max ? never : now + current_rto(tcb); // RFC 6298 sections 5.2, 5.3
-    out.window_opened = true;
-}
-
-/// A duplicate ACK in the sense of RFC 5681 section 2; the third in a row means a loss (section 3.2).
-template <class Tcb>
-constexpr void duplicate_ack(Tcb& tcb, instant now, outcome& out) noexcept {
-    auto& recovery = tcb.recovery;
-    const auto sample = tcb.sample(0, now);
-    if (recovery.active) {
-        tcb.congestion.on_duplicate_ack(sample);
-        out.window_opened = true;
-        return;
-    }
-    if (++recovery.duplicates < 3) {
-        out.window_opened = true; // limited transmit, RFC 3042: output lets one new segment out per duplicate
-        return;
-    }
-    recovery.duplicates = 3;
-    // RFC 6582 section 3.2, step 1: what was sent before the last timeout cannot start recovery again.
-    if (before(tcb.snd.una, recovery.recover) || tcb.rtt.backoff > 0)
-        return;
-    recovery.active = recovery.resend = true;
-    recovery.recover = tcb.snd.max;
-    ++tcb.statistics.fast_recoveries;
-    tcb.congestion.on_loss(sample);
+    Tcb::recovery_policy::acknowledged(tcb, sample, now);
     out.window_opened = true;
 }
 
@@ -303,13 +277,16 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
     const bool new_window = fresh || before(tcb.snd.wl1, seg.seq)
                             || (tcb.snd.wl1 == seg.seq && at_or_before(tcb.snd.wl2, seg.ack));
     const std::uint32_t old_window = tcb.snd.wnd;
+    Tcb::recovery_policy::arrived(tcb, seg);
     if (fresh)
         acknowledge(tcb, seg, now, out);
     if (new_window && at_or_before(tcb.snd.una, seg.ack))
         take_window(tcb, seg, out);
-    if (!fresh && seg.ack == tcb.snd.una && seg.length == 0 && !seg.fin && tcb.snd.una != tcb.snd.max
-        && tcb.snd.wnd == old_window && tcb.snd.wnd != 0)
-        duplicate_ack(tcb, now, out);
+    if (!fresh && seg.ack == tcb.snd.una && tcb.snd.una != tcb.snd.max) {
+        // In the sense of RFC 5681 section 2.
+        const bool duplicate = seg.length == 0 && !seg.fin && tcb.snd.wnd == old_window && tcb.snd.wnd != 0;
+        Tcb::recovery_policy::repeated(tcb, tcb.sample(0, now), duplicate, now, out);
+    }
 
     const bool fin_acked = tcb.snd.fin && tcb.snd.una == tcb.snd.end + 1;
     if (!fin_acked)
@@ -384,6 +361,8 @@ constexpr void take_text(Tcb& tcb, const segment& seg, instant now, outcome& out
     }
     const auto begins = distance(tcb.rcv.nxt, seg.seq);
     const std::uint32_t skip = begins < 0 ? static_cast<std::uint32_t>(-begins) : 0;
+    if (skip > 0)
+        came_twice(tcb, seg);
     const std::uint32_t window = receive_window(tcb);
     std::uint32_t length = seg.length > skip ? seg.length - skip : 0;
     const std::uint32_t ahead = begins > 0 ? static_cast<std::uint32_t>(begins) : 0;

@@ -4,19 +4,11 @@
 #include "mirage/net/tcp/receive_window.hpp"
 #include "mirage/net/tcp/rtt.hpp"
 #include "mirage/net/tcp/segment.hpp"
+#include "mirage/net/tcp/transmission.hpp"
 #include <algorithm>
 #include <optional>
 
 namespace mirage::tcp {
-
-/// Something to send now.
-struct transmission {
-    sequence seq{};
-    std::uint32_t offset = 0; ///< of the text, in the send queue, whose first octet is SND.UNA
-    std::uint32_t length = 0; ///< octets of text; more than an MSS only where the device segments
-    bool syn = false, fin = false, psh = false;
-    bool probe = false;       ///< of a closed window: neither moves SND.NXT nor starts the retransmission timer
-};
 
 namespace detail {
 
@@ -55,11 +47,10 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     }
     const std::uint32_t mss = tcb.mss;
 
-    if (tcb.recovery.resend) { // fast retransmit, RFC 5681 section 3.2, and RFC 6582 section 3.2 for partial ACKs
-        const std::uint32_t left = before(snd.una, snd.end) ? octets_between(snd.una, snd.end) : 0;
-        const std::uint32_t length = std::min({left, mss, octets_between(snd.una, snd.max)});
-        return transmission{.seq = snd.una, .length = length, .fin = snd.fin && length == left, .psh = length == left};
-    }
+    using recovery = typename Tcb::recovery_policy;
+    if (const auto again = recovery::retransmission(tcb))
+        return again;
+    const std::uint32_t piece = recovery::run(tcb);
 
     const bool fin_sent = snd.nxt == snd.end + 1;
     const std::uint32_t waiting = fin_sent ? 0 : octets_between(snd.nxt, snd.end);
@@ -75,12 +66,9 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     const std::uint32_t flight = tcb.flight();
     if (flight == 0 && snd.una == snd.max && now - tcb.last_sent > tcb.rtt.rto)
         tcb.congestion.on_idle(tcb.sample(0, now));
-    std::uint32_t allowed = tcb.congestion.window();
-    if (!tcb.recovery.active && tcb.recovery.duplicates < 3)
-        allowed += tcb.recovery.duplicates * mss; // RFC 3042 section 2
-    const std::uint32_t window = std::min(allowed, snd.wnd);
-    const std::uint32_t usable = window > flight ? window - flight : 0;
-    std::uint32_t length = std::min({waiting, usable, limit});
+    const std::uint32_t offered = snd.wnd > flight ? snd.wnd - flight : 0;
+    const std::uint32_t usable = std::min(recovery::room(tcb), offered);
+    std::uint32_t length = std::min({waiting, usable, limit, piece});
     if (length == 0) {
         detail::wait_for_window(tcb, now);
         return {};
@@ -88,7 +76,7 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     if (length < waiting) {
         if (length >= mss) {
             length -= length % mss;
-        } else if (length < std::min(mss, snd.max_wnd / 2)) { // silly window avoidance, RFC 9293 section 3.8.6.2.1
+        } else if (length < std::min({mss, snd.max_wnd / 2, piece})) { // silly window avoidance, RFC 9293 section 3.8.6.2.1
             detail::wait_for_window(tcb, now);
             return {};
         }
@@ -125,6 +113,8 @@ constexpr segment header_for(Tcb& tcb, const transmission& t, instant now) noexc
     }
     if (t.syn) {
         seg.mss = tcb.settings.mss;
+        // RFC 2018 section 2; an answer permits only what was permitted.
+        seg.sack_permitted = Tcb::recovery_policy::selective && (tcb.state == state::syn_sent || tcb.selective);
         // An answer offers only what was offered (RFC 7323 sections 2.2 and 3.2).
         if (tcb.state == state::syn_sent || tcb.rcv.scale != 0 || tcb.snd.scale != 0)
             seg.window_scale = static_cast<std::int8_t>(tcb.rcv.scale);
@@ -146,8 +136,7 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     auto& snd = tcb.snd;
     const sequence end = t.seq + t.length + (t.syn ? 1u : 0u) + (t.fin ? 1u : 0u);
     const bool again = before(t.seq, snd.max);
-    if (tcb.recovery.resend && t.seq == snd.una)
-        tcb.recovery.resend = false;
+    Tcb::recovery_policy::transmitted(tcb, t);
     snd.max = later(snd.max, end);
     tcb.last_sent = now;
     tcb.statistics.octets_sent += t.length;
@@ -168,6 +157,8 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     }
     if (tcb.at.retransmit == never) // RFC 6298 section 5.1
         tcb.at.retransmit = now + current_rto(tcb);
+    if (tcb.at.loss_probe == never)
+        Tcb::recovery_policy::schedule_probe(tcb, now);
 }
 
 /// A segment that says nothing but where we are. RFC 9293 section 3.10.7.4

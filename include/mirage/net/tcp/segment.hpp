@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/net/tcp/sequence.hpp"
 #include <cstdint>
+#include <span>
 
 namespace mirage::tcp {
 
@@ -10,6 +11,12 @@ struct timestamp_pair {
     std::uint32_t value = 0; ///< TSval
     std::uint32_t echo = 0;  ///< TSecr
     friend constexpr bool operator==(const timestamp_pair&, const timestamp_pair&) noexcept = default;
+};
+
+/// Octets that came ahead of a hole: [left, right). RFC 2018 section 3
+struct sack_block {
+    sequence left{}, right{};
+    friend constexpr bool operator==(const sack_block&, const sack_block&) noexcept = default;
 };
 
 /// One segment as the state machine sees it: header and options as values, the text only as a length.
@@ -25,6 +32,8 @@ struct segment {
     std::int8_t window_scale = -1; ///< -1: no option. RFC 7323 section 2.2
     bool has_timestamps = false;
     timestamp_pair timestamps{};
+    bool sack_permitted = false;   ///< in a SYN. RFC 2018 section 2
+    std::span<const sack_block> sack{}; ///< of whoever made the segment
 
     /// SEG.LEN: octets that the segment takes in sequence space, SYN and FIN included.
     constexpr std::uint32_t sequence_length() const noexcept {

@@ -3,7 +3,7 @@
 #include "mirage/core/buffer.hpp"
 #include "mirage/core/intrusive_list.hpp"
 #include "mirage/device/netif.hpp"
-#include "mirage/net/tcp/sequence.hpp"
+#include "mirage/net/tcp/segment.hpp"
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -239,6 +239,28 @@ public:
         else
             early_.insert_after(*previous, *node);
         return true;
+    }
+
+    /// What lies ahead of a hole, for an acknowledgement to say: first what `latest` is part of, then the others. Returns how
+    /// many blocks there are in `out`. RFC 2018 section 4
+    std::size_t early_blocks(sequence latest, std::span<sack_block> out) noexcept {
+        std::size_t count = 0;
+        bool found = out.empty();
+        for (auto node = early_.begin(); node != early_.end();) {
+            sack_block block{node->seq, node->seq};
+            for (; node != early_.end() && node->seq == block.right; ++node)
+                block.right += static_cast<std::uint32_t>(node->data.size());
+            if (!found && at_or_before(block.left, latest) && before(latest, block.right)) {
+                found = true;
+                std::copy_backward(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(std::min(count, out.size() - 1)),
+                                   out.begin() + static_cast<std::ptrdiff_t>(std::min(count + 1, out.size())));
+                out[0] = block;
+                count = std::min(count + 1, out.size());
+            } else if (count < out.size()) {
+                out[count++] = block;
+            }
+        }
+        return count;
     }
 
     /// Moves what has become in order, given RCV.NXT. Returns the octets that joined.

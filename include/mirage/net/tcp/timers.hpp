@@ -12,7 +12,7 @@ namespace mirage::tcp {
 template <class Tcb>
 constexpr instant next_deadline(const Tcb& tcb) noexcept {
     const auto& at = tcb.at;
-    return std::min({at.retransmit, at.persist, at.delayed_ack, at.keep_alive, at.time_wait, at.give_up});
+    return std::min({at.retransmit, at.loss_probe, at.persist, at.delayed_ack, at.keep_alive, at.time_wait, at.give_up});
 }
 
 namespace detail {
@@ -29,11 +29,10 @@ constexpr void retransmission_timeout(Tcb& tcb, instant now, outcome& out) noexc
         tcb.at.give_up = now + tcb.settings.user_timeout;
     if (tcb.rtt.backoff == 0)
         tcb.congestion.on_timeout(tcb.sample(0, now));
+    Tcb::recovery_policy::timed_out(tcb);
     tcb.rtt.backoff = static_cast<std::uint8_t>(std::min(tcb.rtt.backoff + 1, 63));
     tcb.rtt.measuring = false;
-    tcb.recovery.active = tcb.recovery.resend = false;
-    tcb.recovery.duplicates = 0;
-    tcb.recovery.recover = tcb.snd.max; // RFC 6582 section 4
+    tcb.at.loss_probe = never;
     tcb.snd.nxt = tcb.snd.una;          // everything is sent again, as the window opens
     tcb.at.retransmit = never;          // armed again by the retransmission
     ++tcb.statistics.timeouts;
@@ -78,6 +77,12 @@ constexpr outcome on_time(Tcb& tcb, instant now) noexcept {
         out.ended = ending::finished;
     if (out.ended == ending::none && at.retransmit <= now)
         detail::retransmission_timeout(tcb, now, out);
+    if (out.ended == ending::none && at.loss_probe <= now) { // RFC 8985 section 7.3
+        at.loss_probe = never;
+        Tcb::recovery_policy::probe_tail(tcb);
+        at.retransmit = now + current_rto(tcb);
+        out.window_opened = true;
+    }
     if (out.ended == ending::none && at.persist <= now)
         detail::persist_timeout(tcb, now, out);
     if (out.ended == ending::none && at.keep_alive <= now)

@@ -19,11 +19,10 @@ struct congestion_sample {
 template <class C>
 concept congestion_control = std::regular<C> && requires(C c, const C k, const congestion_sample& s) {
     { k.window() } noexcept -> std::same_as<std::uint32_t>; ///< cwnd
+    { k.ssthresh() } noexcept -> std::same_as<std::uint32_t>;
     { c.on_start(s) } noexcept;          ///< the connection is established, s.mss is known
     { c.on_ack(s) } noexcept;            ///< new data acknowledged outside of recovery
-    { c.on_duplicate_ack(s) } noexcept;  ///< one more segment has left the network during recovery
     { c.on_loss(s) } noexcept;           ///< fast recovery begins
-    { c.on_partial_ack(s) } noexcept;    ///< acknowledged less than was out when the loss was found
     { c.on_recovered(s) } noexcept;      ///< fast recovery ends
     { c.on_timeout(s) } noexcept;        ///< the retransmission timer fired for the first time for this loss
     { c.on_idle(s) } noexcept;           ///< nothing was sent for more than one RTO

@@ -5,8 +5,7 @@
 
 namespace mirage::tcp {
 
-/// NewReno: slow start, congestion avoidance, fast recovery with window inflation.
-/// RFC 5681 section 3, RFC 6582 section 3.2
+/// Slow start, congestion avoidance, and half the window after a loss. RFC 5681 section 3.1, RFC 6582 section 3.2
 class reno {
     std::uint32_t cwnd_ = 0, ssthresh_ = 0xffff'ffff;
     std::uint32_t acked_ = 0; ///< towards the next increase in congestion avoidance (RFC 3465, L = 1 window)
@@ -45,14 +44,8 @@ public:
     }
     constexpr void on_loss(const congestion_sample& s) noexcept {
         ssthresh_ = half(s);
-        cwnd_ = ssthresh_ + 3 * s.mss; // RFC 5681 section 3.2, step 3
+        cwnd_ = ssthresh_;
         acked_ = 0;
-    }
-    constexpr void on_duplicate_ack(const congestion_sample& s) noexcept { cwnd_ += s.mss; } // step 4
-    constexpr void on_partial_ack(const congestion_sample& s) noexcept { // RFC 6582 section 3.2, step 3
-        cwnd_ -= std::min(cwnd_ - std::min(cwnd_, s.mss), s.acked);
-        if (s.acked >= s.mss)
-            cwnd_ += s.mss;
     }
     constexpr void on_recovered(const congestion_sample& s) noexcept {
         const std::uint32_t left = s.flight > s.acked ? s.flight - s.acked : 0;
