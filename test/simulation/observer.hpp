@@ -39,7 +39,8 @@ struct direction {
     sequence end{};              ///< behind what has been sent, the FIN included
     sequence edge{};             ///< right edge of the window that this end announced last
     sequence acknowledged{};     ///< the last ACK of this end
-    std::vector<std::byte> text{}; ///< all text that was sent
+    static constexpr short unseen = -1;
+    std::vector<short> text{};   ///< all text that was sent
     std::uint32_t ts_value = 0;
     std::uint16_t mss = 536;
     std::uint8_t shift = 0;
@@ -110,19 +111,22 @@ class observer {
                            octets_between(peer.edge, behind));
         const auto at = distance(me.iss + 1, seq);
         if (at < 0 || static_cast<std::size_t>(at) > me.text.size() + 1) { // + 1: behind the FIN
-            if (size > 0 || at < -1)
+            if (at < -1 || (size > 0 && !blind))
                 verdict_.wrong("text that leaves a hole behind what was sent");
-            return;
+            if (at < 0 || size == 0)
+                return;
+            me.text.resize(static_cast<std::size_t>(at), direction::unseen);
         }
         for (std::size_t i = 0; i < size; ++i) {
             const auto place = static_cast<std::size_t>(at) + i;
             if (place < me.text.size()) {
-                if (me.text[place] != data[i]) {
+                if (me.text[place] != direction::unseen && me.text[place] != std::to_integer<short>(data[i])) {
                     verdict_.wrong("octet %zu is sent again as another", place);
                     return;
                 }
+                me.text[place] = std::to_integer<short>(data[i]);
             } else {
-                me.text.push_back(data[i]);
+                me.text.push_back(std::to_integer<short>(data[i]));
             }
         }
         sequence end = behind;
@@ -160,6 +164,8 @@ class observer {
     }
 
 public:
+    bool blind = false; ///< a cable was pulled: what a host sent meanwhile was not seen here
+
     explicit observer(verdict& v) noexcept : verdict_{v} {}
 
     /// A frame that one of the hosts sends, cut into segments and with its checksum in it.

@@ -244,6 +244,7 @@ class world {
     task<> pull_the_cable() {
         for (;;) {
             co_await sim_.loop().sleep_for(std::chrono::milliseconds{below(20'000)});
+            observer_.blind = true;
             link_.a().up(false);
             link_.b().up(one_in(2));
             co_await sim_.loop().sleep_for(std::chrono::milliseconds{below(3'000)});

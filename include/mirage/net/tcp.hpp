@@ -4,6 +4,7 @@
 #include "mirage/core/frame_arena.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/packet.hpp"
+#include "mirage/net/tcp/congestion/cubic.hpp"
 #include "mirage/net/tcp/congestion/reno.hpp"
 #include "mirage/net/tcp/connection.hpp"
 #include "mirage/net/tcp/isn.hpp"
@@ -37,7 +38,7 @@ struct tcp_statistics {
 };
 
 /// The TCP layer of a stack, with its policies: how much may be in flight, and how losses are found and repaired.
-template <machine::congestion_control Congestion = machine::reno, class Recovery = machine::sack>
+template <machine::congestion_control Congestion = machine::cubic, class Recovery = machine::sack>
 struct tcp {
     static constexpr std::uint8_t protocol = 6;
     static constexpr bool needs_network = true;

@@ -233,7 +233,11 @@ constexpr void acknowledge(Tcb& tcb, const segment& seg, instant now, outcome& o
             measured_rtt(tcb, std::chrono::milliseconds{ms});
     }
 
-    const auto sample = tcb.sample(acked, now);
+    auto sample = tcb.sample(acked, now);
+    if constexpr (requires { tcb.congestion.observes_rtt; })
+        if (tcb.timestamps.on && seg.timestamps.echo != 0)
+            sample.rtt = std::chrono::milliseconds{std::max(
+                static_cast<std::int32_t>(timestamp_at(now) - seg.timestamps.echo), 0)};
     tcb.snd.una = seg.ack;
     tcb.snd.nxt = later(tcb.snd.nxt, seg.ack);
 

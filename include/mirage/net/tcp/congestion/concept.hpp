@@ -13,6 +13,7 @@ struct congestion_sample {
     std::uint32_t mss = 0;    ///< SMSS
     instant now{};
     duration srtt{};          ///< smoothed round-trip time; 0 while unknown
+    duration rtt{};           ///< what the acknowledgement's timestamp says, in whole milliseconds; 0: nothing
 };
 
 /// How much may be in flight: the policy half of RFC 5681; detecting loss is done elsewhere.
