@@ -87,8 +87,8 @@ class observer {
             verdict_.wrong("takes %u octets back that were acknowledged", octets_between(ack, me.acknowledged));
         const unsigned shift = syn || !peer.offered_scale || !me.offered_scale ? 0 : me.shift;
         const sequence edge = ack + (std::uint32_t{seg.window()} << shift);
-        // RFC 9293 section 3.8.6, SHLD-14; what a scaled window cannot express it may lack: RFC 7323 section 2.4
-        if (me.acks && before(edge + ((1u << shift) - 1), me.edge))
+        // RFC 9293 section 3.8.6, SHLD-14; a SYN cannot say more than 64 KiB, and what a scaled window cannot express it may lack: RFC 7323 section 2.4
+        if (me.acks && !syn && before(edge + ((1u << shift) - 1), me.edge))
             verdict_.wrong("shrinks its window by %u octets (RFC 9293 section 3.8.6)", octets_between(edge, me.edge));
         me.edge = me.acks ? later(me.edge, edge) : edge;
         me.acknowledged = ack;
