@@ -58,8 +58,7 @@ public:
     }
 
 private:
-    using stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp,
-                                     mirage::net::tcp<mirage::tcp::reno, mirage::tcp::newreno>>;
+    using stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>;
 
     Net& net_;
     Con& console_;
