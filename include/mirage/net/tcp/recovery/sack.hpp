@@ -72,8 +72,7 @@ struct sack {
             me.resend |= at_or_before(me.high_rxt, tcb.snd.una); // RFC 6582 section 3.2: the next hole is known
             proceed(tcb);
         } else {
-            me.active = me.resend = me.tail_lost = false;
-            tcb.congestion.on_recovered(s);
+            me.active = me.resend = me.tail_lost = false; // cwnd is ssthresh: RFC 6937 section 3.1
         }
         schedule_probe(tcb, now);
     }
