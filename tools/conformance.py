@@ -69,8 +69,9 @@ says that it checks a rule of it, not that it checks every rule.
 
 | what | where it would go |
 |---|---|
-| Selective acknowledgment (RFC 2018, RFC 6675): the options are parsed and never offered | `net/tcp/` |
-| RACK-TLP (RFC 8985), CUBIC (RFC 9438) | `net/tcp/`, a policy beside `congestion/reno.hpp` |
+| RACK (RFC 8985 section 6): losses are found by RFC 6675; the tail loss probes of section 7 are there | `net/tcp/recovery/`, a policy beside `sack.hpp` |
+| Rescue retransmissions and rule (3) of NextSeg() (RFC 6675 section 4); undoing a needless reduction (RFC 5682, RFC 4015) | `net/tcp/recovery/sack.hpp` |
+| Path MTU discovery (RFC 1191, RFC 8899): the don't-fragment bit is set, and what says "too large" is counted | `net/tcp/` |
 | SYN cookies (RFC 4987 section 3.6): the oldest half-open connection gives way when there are too many (section 3.3) | `net/tcp/listener.hpp` |
 | Explicit congestion notification (RFC 3168) | `net/tcp/` |
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |

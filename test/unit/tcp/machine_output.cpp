@@ -196,3 +196,24 @@ TEST_CASE("an acknowledgement that comes with text sent again moves the window, 
     for (const segment& s : drain(tcb, instant{}))
         CHECK(at_or_before(s.seq + s.length, sequence{7000}));
 }
+
+TEST_CASE("a burst of acknowledgements opens the window as each of them alone would (RFC 5681 section 3.1, RFC 7661 section 4.1)") {
+    auto tcb = established({.mss = 1000, .receive_buffer = 10'000, .no_delay = true});
+    tcb.snd.wnd = tcb.snd.max_wnd = 60'000;
+    text_queued(tcb, 60'000);
+    REQUIRE(drain(tcb, instant{}).size() == 10);
+    for (std::uint32_t i = 1; i <= 10; ++i) // ten in a row, before anything more is sent
+        (void)segment_arrives(tcb, ack_of(1000 + i * 1000, 60'000), instant{});
+    CHECK(tcb.congestion.window() == 20'000);
+    CHECK(drain(tcb, instant{}).size() == 20);
+    SUBCASE("text that was all there was leaves the window as it is") {
+        (void)segment_arrives(tcb, ack_of(31'000, 60'000), instant{});
+        (void)drain(tcb, instant{});
+        (void)segment_arrives(tcb, ack_of(61'000, 60'000), instant{});
+        const auto before = tcb.congestion.window();
+        text_queued(tcb, 1000);
+        (void)drain(tcb, instant{});
+        (void)segment_arrives(tcb, ack_of(62'000, 60'000), instant{});
+        CHECK(tcb.congestion.window() == before);
+    }
+}

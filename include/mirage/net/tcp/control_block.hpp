@@ -50,6 +50,7 @@ struct control_block {
         sequence iss{};              ///< initial
         sequence end{};              ///< behind the last octet that the user queued (FIN not counted)
         sequence wl1{}, wl2{};       ///< SEG.SEQ and SEG.ACK of the last window update
+        sequence limited{};          ///< SND.MAX when congestion control last held text back
         std::uint32_t wnd = 0;       ///< the peer's window, scaled
         std::uint32_t max_wnd = 0;   ///< the largest ever seen: for SWS avoidance and RFC 5961 section 5.2
         std::uint8_t scale = 0;      ///< Snd.Wind.Shift (RFC 7323 section 2.2)
@@ -122,7 +123,8 @@ struct control_block {
     constexpr std::uint32_t flight() const noexcept { return octets_between(snd.una, snd.nxt); }
     /// What the policy wants to know.
     constexpr congestion_sample sample(std::uint32_t acked, instant now) const noexcept {
-        return {acked, octets_between(snd.una, snd.max), mss, now, rtt.srtt};
+        return {.acked = acked, .flight = octets_between(snd.una, snd.max), .mss = mss, .now = now, .srtt = rtt.srtt,
+                .limited = before(snd.una, snd.limited)};
     }
     constexpr bool synchronized() const noexcept { return state >= state::established; }
 };

@@ -83,7 +83,7 @@ constexpr void take_window(Tcb& tcb, const segment& seg, outcome& out) noexcept 
 template <class Tcb>
 constexpr void open_passive(Tcb& tcb, const segment& syn, sequence iss, instant now) noexcept {
     tcb.state = state::syn_received;
-    tcb.snd.iss = tcb.snd.una = tcb.snd.nxt = tcb.snd.max = tcb.recovery.recover = iss; // RFC 6582 section 3.2
+    tcb.snd.iss = tcb.snd.una = tcb.snd.nxt = tcb.snd.max = tcb.snd.limited = tcb.recovery.recover = iss; // RFC 6582 section 3.2
     tcb.snd.end = iss + 1;
     tcb.rcv.irs = syn.seq;
     tcb.rcv.nxt = tcb.rcv.advertised = syn.seq + 1;

@@ -67,7 +67,10 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     if (flight == 0 && snd.una == snd.max && now - tcb.last_sent > tcb.rtt.rto)
         tcb.congestion.on_idle(tcb.sample(0, now));
     const std::uint32_t offered = snd.wnd > flight ? snd.wnd - flight : 0;
-    const std::uint32_t usable = std::min(recovery::room(tcb), offered);
+    const std::uint32_t room = recovery::room(tcb), usable = std::min(room, offered);
+    // Noted here, not when acknowledgements come: of a burst of them, the later find less in flight (RFC 7661 section 4.1).
+    if (room < std::min(waiting, offered))
+        tcb.snd.limited = snd.max;
     std::uint32_t length = std::min({waiting, usable, limit, piece});
     if (length == 0) {
         detail::wait_for_window(tcb, now);

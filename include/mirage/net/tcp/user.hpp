@@ -22,7 +22,7 @@ template <class Tcb>
 constexpr void open_active(Tcb& tcb, sequence iss) noexcept {
     tcb.state = state::syn_sent;
     tcb.active_open = true;
-    tcb.snd.iss = tcb.snd.una = tcb.snd.nxt = tcb.snd.max = tcb.recovery.recover = iss; // RFC 6582 section 3.2
+    tcb.snd.iss = tcb.snd.una = tcb.snd.nxt = tcb.snd.max = tcb.snd.limited = tcb.recovery.recover = iss; // RFC 6582 section 3.2
     tcb.snd.end = iss + 1;
 }
 

@@ -13,6 +13,7 @@ struct congestion_sample {
     std::uint32_t mss = 0;    ///< SMSS
     instant now{};
     duration srtt{};          ///< smoothed round-trip time; 0 while unknown
+    bool limited = false;     ///< what is acknowledged was sent until the window held text back: it was used
     duration rtt{};           ///< what the acknowledgement's timestamp says, in whole milliseconds; 0: nothing
 };
 

@@ -129,7 +129,7 @@ public:
     constexpr void on_start(const congestion_sample& s) noexcept { cwnd_ = initial_window(s.mss); }
 
     constexpr void on_ack(const congestion_sample& s) noexcept {
-        if (s.flight + s.mss < cwnd_) { // a window that was not used does not grow: RFC 9438 section 5.8, RFC 7661
+        if (!s.limited && s.flight + s.mss < cwnd_) { // a window that was not used does not grow: RFC 9438 section 5.8, RFC 7661
             epoch_ = never;
             return;
         }

@@ -27,7 +27,7 @@ public:
     constexpr void on_start(const congestion_sample& s) noexcept { cwnd_ = initial_window(s.mss); }
 
     constexpr void on_ack(const congestion_sample& s) noexcept {
-        if (s.flight + s.mss < cwnd_) // RFC 5681 section 3.1 with RFC 7661: a window that was not used does not grow
+        if (!s.limited && s.flight + s.mss < cwnd_) // RFC 5681 section 3.1 with RFC 7661: a window that was not used does not grow
             return;
         if (cwnd_ < ssthresh_) {
             // Equation (2) with byte counting: an acknowledgement of a whole burst counts for all of it, because
