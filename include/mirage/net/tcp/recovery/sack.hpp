@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/time.hpp"
 #include "mirage/net/tcp/outcome.hpp"
 #include "mirage/net/tcp/recovery/scoreboard.hpp"
-#include "mirage/net/tcp/rtt.hpp"
 #include "mirage/net/tcp/transmission.hpp"
 #include <algorithm>
 #include <optional>
