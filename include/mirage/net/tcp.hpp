@@ -649,6 +649,8 @@ private:
     }
 
     void on_alarm(connection_type& c) noexcept {
+        if (machine::next_deadline(c.tcb) > stack_.loop().now()) // what it was armed for is done with
+            return set_alarm(c);
         carry_out(c, machine::on_time(c.tcb, stack_.loop().now()), nullptr);
     }
 

@@ -185,7 +185,7 @@ TEST_CASE("a second timeout believes no block any more (RFC 2018 section 8)") {
 
 TEST_CASE("the end of a burst is probed after two round trips (RFC 8985 section 7)") {
     sender s{4};
-    CHECK(s.tcb.at.loss_probe == s.now + 202ms);
+    CHECK(s.tcb.at.loss_probe == s.now + 210ms);
     SUBCASE("with the last segment, when there is nothing new") {
         CHECK(places(s.wait()) == list{4000});
         CHECK(s.tcb.statistics.timeouts == 0);

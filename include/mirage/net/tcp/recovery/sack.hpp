@@ -205,9 +205,10 @@ struct sack {
         if (!tcb.selective || me.active || me.tail_probed || tcb.rtt.backoff != 0 || tcb.rtt.srtt == duration{}
             || !tcb.synchronized() || tcb.snd.una == tcb.snd.max || !me.sacked.empty())
             return;
-        // A single segment may be acknowledged late: section 7.2, TLP.max_ack_delay
+        // A single segment may be acknowledged late: section 7.2, TLP.max_ack_delay. On a fast network the probe's timer is
+        // not to be armed anew for every answer, and 10 ms are nothing beside the 200 of the RTO.
         const bool single = octets_between(tcb.snd.una, tcb.snd.max) <= tcb.mss;
-        const instant due = now + 2 * tcb.rtt.srtt + (single ? std::chrono::milliseconds{200} : std::chrono::milliseconds{2});
+        const instant due = now + 2 * tcb.rtt.srtt + (single ? std::chrono::milliseconds{200} : std::chrono::milliseconds{10});
         if (due < tcb.at.retransmit)
             tcb.at.loss_probe = due;
     }
