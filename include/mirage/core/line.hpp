@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/octets.hpp"
 #include "mirage/core/time.hpp"
 #include <array>
@@ -110,6 +110,45 @@ constexpr line_builder& operator<<(line_builder& l, ipv4_prefix p) noexcept {
 }
 constexpr line_builder& operator<<(line_builder& l, ipv4_endpoint e) noexcept {
     return (l << e.address).put(':').digits(e.port);
+}
+/// The one text of RFC 5952: lower case, no leading zeros, "::" for the longest run of two or more zero groups, the
+/// first of equals.
+constexpr line_builder& operator<<(line_builder& l, const ipv6_address& a) noexcept {
+    if (a.is_mapped()) // RFC 5952 section 5
+        return l.put("::ffff:") << a.embedded();
+    unsigned from = 8, length = 1;
+    for (unsigned i = 0; i < 8; ++i) {
+        unsigned zeros = 0;
+        while (i + zeros < 8 && a.group(i + zeros) == 0)
+            ++zeros;
+        if (zeros > length) {
+            from = i;
+            length = zeros;
+        }
+    }
+    for (unsigned i = 0; i < 8; ++i) {
+        if (i == from) {
+            l.put("::");
+            i += length - 1;
+            continue;
+        }
+        if (i != 0 && i != from + length)
+            l.put(':');
+        l.digits(a.group(i), 16);
+    }
+    return l;
+}
+constexpr line_builder& operator<<(line_builder& l, const ipv6_prefix& p) noexcept {
+    return (l << p.address).put('/').digits(p.length);
+}
+constexpr line_builder& operator<<(line_builder& l, const ipv6_endpoint& e) noexcept { // RFC 5952 section 6
+    return (l.put('[') << e.address).put("]:").digits(e.port);
+}
+constexpr line_builder& operator<<(line_builder& l, const std::same_as<ip_address> auto& a) noexcept {
+    return a.is_ipv4() ? l << a.v4() : l << a.v6();
+}
+constexpr line_builder& operator<<(line_builder& l, const std::same_as<ip_endpoint> auto& e) noexcept {
+    return e.address.is_ipv4() ? l << ipv4_endpoint{e.address.v4(), e.port} : l << ipv6_endpoint{e.address.v6(), e.port};
 }
 
 /// "950 ns", "12.5 us", "3.141 ms", "90.000 s": at most three digits behind the point.
