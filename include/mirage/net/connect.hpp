@@ -92,12 +92,12 @@ auto connect(Stack& stack, Resolver& resolver, std::string_view name, std::uint1
     const auto found = co_await resolver.resolve(name);
     if (!found)
         co_return std::unexpected(found.error());
-    std::array<ipv4_endpoint, 8> peers;
+    std::array<typename Stack::endpoint_type, 8> peers;
     std::size_t count = 0;
     for (const ipv4_address a : found->ipv4())
         if (count < peers.size())
-            peers[count++] = {a, port};
-    co_return co_await connect_to_any<Stack, ipv4_endpoint>(stack, std::span{peers}.first(count));
+            peers[count++] = ipv4_endpoint{a, port};
+    co_return co_await connect_to_any<Stack, typename Stack::endpoint_type>(stack, std::span{peers}.first(count));
 }
 
 } // namespace mirage::net

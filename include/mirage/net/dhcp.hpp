@@ -17,6 +17,7 @@ template <class Stack, class Extras = no_dhcp_extras>
 class dhcp {
     static constexpr bool guarded = Stack::template has<address_guard>;
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
+    using datagram_type = typename socket_type::datagram;
 
     Stack& stack_;
     basic_dhcp_client<Extras> client_;
@@ -29,7 +30,7 @@ class dhcp {
                 .host_name = host_name};
     }
 
-    static task<result<datagram>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
+    static task<result<datagram_type>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
     static task<> next(event& of) noexcept { co_await of.wait(); }
 
     auto& guard() noexcept { return stack_.template get<address_guard>(); }
@@ -64,13 +65,13 @@ class dhcp {
     }
 
     /// The next message, unless there is something else to do first.
-    task<result<datagram>> hear(socket_type& socket, duration limit) noexcept {
+    task<result<datagram_type>> hear(socket_type& socket, duration limit) noexcept {
         if constexpr (guarded)
             return hear_or_be_told(socket, limit);
         else
             return with_timeout(stack_.loop(), next(socket), limit);
     }
-    task<result<datagram>> hear_or_be_told(socket_type& socket, duration limit) noexcept {
+    task<result<datagram_type>> hear_or_be_told(socket_type& socket, duration limit) noexcept {
         auto either =
             co_await with_timeout(stack_.loop(), when_any(next(socket), next(guard().changed())), limit);
         if (!either || either->index() != 0)

@@ -60,6 +60,7 @@ class dns {
     static constexpr bool has_tcp = requires(Stack& s) { s.tcp(); };
 
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
+    using datagram_type = typename socket_type::datagram;
 
     /// Somebody who wants to know.
     struct waiter : resumption {
@@ -332,7 +333,7 @@ private:
         }
     }
 
-    static task<result<datagram>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
+    static task<result<datagram_type>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
 
     /// Opens a port that nobody can foresee. RFC 5452 section 9.2, RFC 6056 section 3.2: of all that may be used.
     void open(std::optional<socket_type>& socket) noexcept {

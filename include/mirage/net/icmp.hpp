@@ -18,6 +18,7 @@ struct icmp_statistics {
 /// ICMP for IPv4: answers echo requests, reports what cannot be delivered. RFC 792, RFC 1122 section 3.2.2
 struct icmp {
     static constexpr std::uint8_t protocol = 1;
+    static constexpr bool ipv4_only = true;
 
     template <class Stack>
     class state;
@@ -25,6 +26,9 @@ struct icmp {
 
 template <class Stack>
 class icmp::state {
+    using header_room = typename Stack::header_room;
+    using received_packet = typename Stack::received_packet;
+
     Stack& stack_;
     rate_limit limiter_{std::chrono::milliseconds{10}, 20}; ///< RFC 1812 section 4.3.2.8
     icmp_statistics statistics_{};
@@ -67,7 +71,7 @@ public:
         const auto length = std::min(packet.data.size(), wire::icmpv4_header::max_quote - packet.network_header.size());
         const slice quote = slice::of_static(octets{packet.network_header.data(), packet.network_header.size() + length});
         ++statistics_.errors_sent;
-        send(packet.source, wire::icmpv4_header::unreachable(code), quote);
+        send(to_ipv4(packet.source), wire::icmpv4_header::unreachable(code), quote);
     }
 
     /// Reports to the sender of a datagram whose pieces did not all come. RFC 1122 section 3.3.2
@@ -87,16 +91,15 @@ private:
         slice text = std::move(packet.data);
         text.remove_prefix(wire::icmpv4_header::size);
         ++statistics_.echo_replies;
-        send(packet.source, header, text);
+        send(to_ipv4(packet.source), header, text);
     }
 
     void send(ipv4_address to, const wire::icmpv4_header& header, const slice& payload) noexcept {
         header_room room;
         header.emit(room.transport(header.size), wire::sum(payload.view()));
-        (void)stack_.ip().transmit(room, {.destination = to,
-                                          .protocol = protocol,
-                                          .transport_length = header.size,
-                                          .payload = std::span{&payload, 1}});
+        (void)stack_.ip().transmit(room, to, {.protocol = protocol,
+                                              .transport_length = header.size,
+                                              .payload = std::span{&payload, 1}});
         stack_.device_touched();
     }
 };

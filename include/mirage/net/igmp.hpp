@@ -22,6 +22,7 @@ struct igmp_statistics {
 /// Without it, what the interface lets through is delivered.
 struct igmp {
     static constexpr std::uint8_t protocol = 2;
+    static constexpr bool ipv4_only = true;
 
     template <class Stack>
     class state;
@@ -94,7 +95,7 @@ public:
         set_alarm();
     }
 
-    void input(received_packet& packet) noexcept {
+    void input(typename Stack::received_packet& packet) noexcept {
         ++statistics_.received;
         const auto view = wire::igmp_view::parse(packet.data.view());
         if (!view || packet.ttl != 1 || packet.unicast) { // RFC 3376 section 9: not from beyond a router
@@ -102,7 +103,7 @@ public:
             return;
         }
         statistics_.queries += view->type() == wire::igmp_type::query ? 1 : 0;
-        groups_.receive(*view, packet.destination, stack_.now(), stack_.random());
+        groups_.receive(*view, to_ipv4(packet.destination), stack_.now(), stack_.random());
         set_alarm();
     }
 };

@@ -61,11 +61,13 @@ class ipv4::state {
     ipv4_statistics statistics_{};
 
 public:
-    /// Is told of a packet of ours that is known not to have arrived: its header and at least 8 octets of what it
-    /// carried, and why, as in meaning(). Anybody on the way, and whoever guesses well, can make it be called.
-    using loss_handler = void (*)(Stack&, const wire::ipv4_view& lost, errc why) noexcept;
+    using loss_handler = net::loss_handler<Stack>;
 
 private:
+    using header_room = typename Stack::header_room;
+    using received_packet = typename Stack::received_packet;
+    static constexpr std::size_t header_size = wire::ipv4_header::size;
+
     struct loss_listener {
         wire::ip_protocol protocol{};
         loss_handler told = nullptr;
@@ -81,7 +83,7 @@ private:
             return;
         for (const auto& l : self.loss_listeners_)
             if (l.told != nullptr && l.protocol == lost->protocol())
-                l.told(self.stack_, *lost, why);
+                l.told(self.stack_, {lost->source(), lost->destination(), lost->payload()}, why);
     }
 
     /// What the neighbour cache acts through.
@@ -97,10 +99,10 @@ private:
         void resolved(waiting_packet&& w, mac_address to) noexcept {
             header_room room;
             const octets headers = w.packet.view().first(w.headers);
-            std::ranges::copy(headers, room.network_header().data());
+            std::ranges::copy(headers, room.template network_header<header_size>().data());
             w.packet.remove_prefix(w.headers);
-            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header());
-            (void)self.count(self.stack_.device().transmit({.headers = room.all(w.headers - header_room::network),
+            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(room.template link_header<header_size>());
+            (void)self.count(self.stack_.device().transmit({.headers = room.template all<header_size>(w.headers - header_size),
                                                             .payload = std::span{&w.packet, 1},
                                                             .checksum_start = w.checksum_start,
                                                             .checksum_offset = w.checksum_offset,
@@ -197,30 +199,30 @@ public:
         }
     }
 
-    /// Sends one packet whose transport header is in `room`. errc::would_block when the device has no room,
+    /// Sends one packet to `destination` whose transport header is in `room`. errc::would_block when the device has no room,
     /// errc::unreachable without a route, errc::too_large.
-    result<> transmit(header_room& room, const outgoing_packet& packet) noexcept {
-        const auto hop = routing_.route(packet.destination);
+    result<> transmit(header_room& room, ipv4_address destination, const outgoing_packet& packet) noexcept {
+        const auto hop = routing_.route(destination);
         if (!hop) [[unlikely]] {
             ++statistics_.unreachable;
             return std::unexpected(hop.error());
         }
-        std::size_t length = header_room::network + packet.transport_length;
+        std::size_t length = header_size + packet.transport_length;
         for (const slice& s : packet.payload)
             length += s.size();
         if (length > 0xffff)
             return std::unexpected(errc::too_large);
         if (length > stack_.device().mtu() && packet.gso_size == 0) [[unlikely]]
-            return transmit_in_pieces(*hop, room, packet, length);
+            return transmit_in_pieces(*hop, room, destination, packet, length);
         // Atomic datagrams need no identification (RFC 6864 section 4.1); others get a new one each.
         wire::ipv4_header{.source = address(),
-                          .destination = packet.destination,
+                          .destination = destination,
                           .protocol = static_cast<wire::ip_protocol>(packet.protocol),
                           .ttl = packet.ttl,
                           .dont_fragment = packet.do_not_fragment,
                           .identification = packet.do_not_fragment ? std::uint16_t{0} : ++identification_,
                           .total_length = static_cast<std::uint16_t>(length)}
-            .emit(room.network_header());
+            .emit(room.template network_header<header_size>());
         if (hop->mac)
             return send_to(*hop->mac, room, packet);
         if (const mac_address* const mac = neighbours_.find(hop->address, stack_.now(), arp_)) [[likely]] {
@@ -232,10 +234,10 @@ public:
 
 private:
     result<> send_to(mac_address to, header_room& room, const outgoing_packet& packet) noexcept {
-        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header());
-        transmit_frame frame{.headers = room.all(packet.transport_length), .payload = packet.payload};
+        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.template link_header<header_size>());
+        transmit_frame frame{.headers = room.template all<header_size>(packet.transport_length), .payload = packet.payload};
         if (packet.checksum_offload) {
-            frame.checksum_start = header_room::transport_at;
+            frame.checksum_start = header_room::link + header_size;
             frame.checksum_offset = packet.checksum_offset;
             frame.gso_size = packet.gso_size;
         }
@@ -250,15 +252,15 @@ private:
 
     /// RFC 791 section 3.2, RFC 1122 section 3.3.3. For packets whose checksum is done and whose neighbour is known:
     /// only ICMP echo replies become this long.
-    [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room,
+    [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room, ipv4_address destination,
                                                              const outgoing_packet& packet,
                                                              std::size_t length) noexcept {
         const mac_address* const mac = hop.mac ? &*hop.mac : neighbours_.find(hop.address, stack_.now(), arp_);
         if (packet.do_not_fragment || packet.checksum_offload || mac == nullptr)
             return std::unexpected(packet.do_not_fragment ? errc::too_large : errc::unreachable);
         const mac_address to = *mac;
-        const std::size_t most = (stack_.device().mtu() - header_room::network) / 8 * 8;
-        const std::size_t total = length - header_room::network;
+        const std::size_t most = (stack_.device().mtu() - header_size) / 8 * 8;
+        const std::size_t total = length - header_size;
         ++identification_;
         for (std::size_t offset = 0; offset < total;) {
             const std::size_t size = std::min(most, total - offset);
@@ -274,15 +276,15 @@ private:
                 left -= parts[count++].size();
             }
             wire::ipv4_header{.source = address(),
-                              .destination = packet.destination,
+                              .destination = destination,
                               .protocol = static_cast<wire::ip_protocol>(packet.protocol),
                               .ttl = packet.ttl,
                               .dont_fragment = false,
                               .more_fragments = offset + size < total,
                               .identification = identification_,
                               .fragment_offset = static_cast<std::uint16_t>(offset),
-                              .total_length = static_cast<std::uint16_t>(header_room::network + size)}
-                .emit(room.network_header());
+                              .total_length = static_cast<std::uint16_t>(header_size + size)}
+                .emit(room.template network_header<header_size>());
             const auto sent = send_to(to, room, {.transport_length = header, .payload = std::span{parts}.first(count)});
             if (!sent)
                 return sent;
@@ -360,7 +362,7 @@ private:
     /// Keeps a packet until its neighbour has answered. Success: it may still be lost, as on any link.
     [[gnu::noinline, gnu::cold]] result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
         page room_to_wait = datagrams_.take();
-        const octets headers = room.all(packet.transport_length).subspan(header_room::link);
+        const octets headers = room.template all<header_size>(packet.transport_length).subspan(header_room::link);
         std::size_t length = headers.size();
         for (const slice& s : packet.payload)
             length += s.size();
@@ -376,7 +378,7 @@ private:
         waiting_packet waiting{.packet = std::move(room_to_wait).freeze(0, length),
                                .headers = static_cast<std::uint16_t>(headers.size())};
         if (packet.checksum_offload) {
-            waiting.checksum_start = header_room::transport_at;
+            waiting.checksum_start = header_room::link + header_size;
             waiting.checksum_offset = packet.checksum_offset;
             waiting.gso_size = packet.gso_size;
         }

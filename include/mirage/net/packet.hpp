@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
 #include "mirage/core/buffer.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/octets.hpp"
 #include "mirage/wire/checksum.hpp"
 #include <array>
@@ -9,15 +9,17 @@
 
 namespace mirage::net {
 
-/// An IPv4 packet on its way up: what a transport needs to know of its header, and its text.
+/// An IP packet on its way up: what a transport needs to know of its header, and its text. `Address` is the stack's
+/// address_type.
+template <class Address>
 struct received_packet {
     slice data{};                   ///< the transport's octets; the receiver may take it
-    octets network_header{};        ///< the IPv4 header, for ICMP errors about the packet; lives as long as `data`
-    ipv4_address source{}, destination{};
+    octets network_header{};        ///< what is before them of the packet, for ICMP errors about it; lives as long as `data`
+    Address source{}, destination{};
     std::uint8_t protocol = 0;
-    std::uint8_t ttl = 0;
+    std::uint8_t ttl = 0;           ///< or hop limit
     bool unicast = true;            ///< sent to our own address; otherwise to a broadcast or multicast address
-    bool may_report = true;         ///< an ICMP error about it is allowed (RFC 1122 section 3.2.2)
+    bool may_report = true;         ///< an ICMP error about it is allowed (RFC 1122 section 3.2.2, RFC 4443 section 2.4)
     bool checksum_verified = false; ///< by the device: the transport's checksum is right
 
     /// For the transport's checksum. RFC 9293 section 3.1, RFC 768
@@ -27,27 +29,35 @@ struct received_packet {
 };
 
 /// Where the headers of one outgoing packet are written, from the inside outwards: each layer writes in front of
-/// what is there already.
+/// what is there already. `Network` is the longest network header of the stack, in octets.
+template <std::size_t Network>
 class header_room {
 public:
-    static constexpr std::size_t link = 14, network = 20, transport_at = link + network, largest_transport = 60;
+    static constexpr std::size_t link = 14, transport_at = link + Network, largest_transport = 60;
 
     /// The first `n` octets of the transport header.
     mutable_octets transport(std::size_t n) noexcept { return mutable_octets{octets_}.subspan(transport_at, n); }
-    mutable_octets network_header() noexcept { return mutable_octets{octets_}.subspan(link, network); }
-    mutable_octets link_header() noexcept { return mutable_octets{octets_}.first(link); }
+    /// The other two, for a network header of `Own` octets.
+    template <std::size_t Own>
+    mutable_octets network_header() noexcept {
+        return mutable_octets{octets_}.subspan(transport_at - Own, Own);
+    }
+    template <std::size_t Own>
+    mutable_octets link_header() noexcept {
+        return mutable_octets{octets_}.subspan(Network - Own, link);
+    }
     /// All three headers, given the length of the innermost.
+    template <std::size_t Own>
     octets all(std::size_t transport_length) const noexcept {
-        return octets{octets_}.first(transport_at + transport_length);
+        return octets{octets_}.subspan(Network - Own, link + Own + transport_length);
     }
 
 private:
-    std::array<std::byte, link + network + largest_transport> octets_;
+    std::array<std::byte, transport_at + largest_transport> octets_;
 };
 
 /// What a transport wants sent: its header is in the header_room.
 struct outgoing_packet {
-    ipv4_address destination{};
     std::uint8_t protocol = 0;
     std::size_t transport_length = 0;      ///< octets of the transport header in the header_room
     std::span<const slice> payload{};
@@ -57,5 +67,17 @@ struct outgoing_packet {
     bool do_not_fragment = false;
     std::uint8_t ttl = 64;                 ///< RFC 9293 section 3.9.2.1: configurable, at least 64 by default
 };
+
+/// A packet of ours that is known not to have arrived.
+template <class Address>
+struct lost_packet {
+    Address source{}, destination{};
+    octets transport{}; ///< at least the first 8 octets of the transport's header
+};
+
+/// Is told of lost packets, and why, as in meaning(). Anybody on the way, and whoever guesses well, can make it be
+/// called.
+template <class Stack>
+using loss_handler = void (*)(Stack&, const lost_packet<typename Stack::address_type>& lost, errc why) noexcept;
 
 } // namespace mirage::net

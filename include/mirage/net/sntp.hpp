@@ -25,6 +25,7 @@ struct sntp_statistics {
 template <class Stack, class Clock>
 class sntp {
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
+    using datagram_type = typename socket_type::datagram;
     static constexpr std::size_t max_servers = 8;
 
     Stack& stack_;
@@ -143,7 +144,7 @@ public:
     const sntp_statistics& statistics() const noexcept { return statistics_; }
 
 private:
-    static task<result<datagram>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
+    static task<result<datagram_type>> next(socket_type& socket) noexcept { co_return co_await socket.receive(); }
 
     /// Some of it earlier, so that not all ask at once: up to a sixteenth.
     duration some_earlier(duration d) noexcept {

@@ -26,6 +26,8 @@ namespace mirage::net {
 
 namespace hana = boost::hana;
 
+struct ipv6;
+
 /// What a stack is told when it is made. Members for layers that are not listed have no effect and no cost.
 struct config {
     ipv4_options network{};
@@ -51,6 +53,26 @@ inline constexpr auto is_network = [](auto l) {
     return hana::bool_c<network_layer<typename decltype(l)::type>>;
 };
 inline constexpr auto is_satisfied = [](auto l) { return hana::bool_c<!transport_layer<typename decltype(l)::type>>; };
+
+/// The types of a stack that follow from which families it has.
+template <bool V4, bool V6>
+struct family {
+    using address = ip_address;
+    using endpoint = ip_endpoint;
+    static constexpr std::size_t header = 40;
+};
+template <>
+struct family<true, false> {
+    using address = ipv4_address;
+    using endpoint = ipv4_endpoint;
+    static constexpr std::size_t header = 20;
+};
+template <>
+struct family<false, true> {
+    using address = ipv6_address;
+    using endpoint = ipv6_endpoint;
+    static constexpr std::size_t header = 40;
+};
 
 /// The layer of a pack that has this protocol number; void when there is none.
 template <std::uint8_t Protocol, class... Layers>
@@ -92,6 +114,13 @@ public:
     template <class L>
     static constexpr bool has = (std::is_same_v<L, Layers> || ...);
     static constexpr bool has_icmp = !std::is_void_v<transport<1>>;
+    static constexpr bool has_ipv4 = has<ipv4>, has_ipv6 = has<ipv6>;
+
+    /// What a host is called by, and a port of it: ipv4_address, ipv6_address, or ip_address when there are both.
+    using address_type = typename detail::family<has_ipv4, has_ipv6>::address;
+    using endpoint_type = typename detail::family<has_ipv4, has_ipv6>::endpoint;
+    using received_packet = net::received_packet<address_type>;
+    using header_room = net::header_room<detail::family<has_ipv4, has_ipv6>::header>;
 
     stack(scheduler& loop, Device& device, Clock& clock, Random& random, const config& settings) noexcept
         : loop_{loop}, device_{device}, clock_{clock}, random_{random}, now_{clock.now()},
@@ -147,7 +176,16 @@ public:
         return static_cast<holder<L>&>(states_).value;
     }
 
-    auto& ip() noexcept { return get<ipv4>(); }
+    auto& ip() noexcept
+        requires has_ipv4
+    {
+        return get<ipv4>();
+    }
+    auto& ip6() noexcept
+        requires has_ipv6
+    {
+        return get<ipv6>();
+    }
     auto& tcp() noexcept
         requires(!std::is_void_v<transport<6>>)
     {
@@ -174,6 +212,51 @@ public:
 
     /// Something was handed to the device outside of TCP: let it go when everything that is ready now has run.
     void device_touched() noexcept { loop_.post(flush_); }
+
+    // What transports ask of the IP layers, whichever there are.
+
+    /// The address that packets to `destination` come from; unspecified when there is no way to it.
+    address_type source_for(const address_type& destination) noexcept {
+        if constexpr (!has_ipv6)
+            return get<ipv4>().source_for(destination);
+        else if constexpr (!has_ipv4)
+            return get<ipv6>().source_for(destination);
+        else if (destination.is_ipv4())
+            return get<ipv4>().source_for(destination.v4());
+        else
+            return get<ipv6>().source_for(destination.v6());
+    }
+
+    /// Sends one packet whose transport header is in `room`. `source` is what source_for() has said, now or when a
+    /// connection began. errc::would_block when the device has no room, errc::unreachable, errc::too_large.
+    result<> transmit(header_room& room, [[maybe_unused]] const address_type& source, const address_type& destination,
+                      const outgoing_packet& packet) noexcept {
+        if constexpr (!has_ipv6)
+            return get<ipv4>().transmit(room, destination, packet);
+        else if constexpr (!has_ipv4)
+            return get<ipv6>().transmit(room, source, destination, packet);
+        else if (destination.is_ipv4())
+            return get<ipv4>().transmit(room, destination.v4(), packet);
+        else
+            return get<ipv6>().transmit(room, source.v6(), destination.v6(), packet);
+    }
+
+    /// From now on `told` hears of lost packets of `protocol`.
+    void report_losses(wire::ip_protocol protocol, loss_handler<stack> told) noexcept {
+        if constexpr (has_ipv4)
+            get<ipv4>().report_losses(protocol, told);
+        if constexpr (has_ipv6)
+            get<ipv6>().report_losses(protocol, told);
+    }
+
+    /// Tells the sender of `packet` that nobody listens at its port, when there is a layer that can.
+    void port_unreachable([[maybe_unused]] const received_packet& packet) noexcept {
+        if constexpr (has_ipv6)
+            if (!is_ipv4(packet.source))
+                return get<ipv6>().port_unreachable(packet);
+        if constexpr (has_icmp)
+            icmp().unreachable(packet, wire::unreachable_code::port);
+    }
 
     /// Hands a packet to the transport that it names. False: none of the listed layers takes it.
     bool deliver(received_packet& packet) noexcept { return (offer_transport<Layers>(packet) || ...); }
@@ -206,6 +289,9 @@ private:
         if constexpr (detail::transport_layer<L>) {
             if (packet.protocol != L::protocol)
                 return false;
+            if constexpr (has_ipv6 && requires { L::ipv4_only; })
+                if (!is_ipv4(packet.source))
+                    return false;
             get<L>().input(packet);
             return true;
         } else {

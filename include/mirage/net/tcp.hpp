@@ -51,11 +51,15 @@ template <machine::congestion_control Congestion, class Recovery>
 template <class Stack>
 class tcp<Congestion, Recovery>::state {
 public:
-    using connection_type = machine::connection<Congestion, Recovery>;
+    using address_type = typename Stack::address_type;
+    using endpoint_type = typename Stack::endpoint_type;
+    using connection_type = machine::connection<Congestion, Recovery, endpoint_type>;
     using stream = machine::stream<state>;
     using listener = machine::listener<state>;
 
 private:
+    using four_tuple = machine::four_tuple<endpoint_type>;
+    using header_room = typename Stack::header_room;
     static constexpr offload capabilities = Stack::device_type::capabilities;
     /// Pages of the device's pool that are kept free of text, so that acknowledgements can always come in.
     static constexpr std::size_t reserve_divisor = 8;
@@ -144,18 +148,18 @@ public:
 
     /// Opens a connection to `peer`. errc::refused, errc::timed_out, errc::unreachable, errc::no_buffers,
     /// errc::in_use when every port is taken.
-    task<result<stream>> connect(ipv4_endpoint peer) noexcept {
-        const machine::four_tuple tuple{{stack_.ip().source_for(peer.address), 0}, peer};
+    task<result<stream>> connect(endpoint_type peer) noexcept {
+        const four_tuple tuple{{stack_.source_for(peer.address), 0}, peer};
         if (tuple.local.address.is_unspecified())
             co_return std::unexpected(errc::unreachable);
         connection_type* const c = create(tuple);
         if (c == nullptr)
             co_return std::unexpected(table_.size() >= options_.max_connections ? errc::no_buffers : errc::in_use);
         stream handle{*this, *c};
-        stack_.ip().report_losses(wire::ip_protocol::tcp,
-                                  [](Stack& stack, const wire::ipv4_view& lost, errc why) noexcept {
-                                      stack.tcp().undelivered(lost, why);
-                                  });
+        stack_.report_losses(wire::ip_protocol::tcp,
+                             [](Stack& stack, const lost_packet<address_type>& lost, errc why) noexcept {
+                                 stack.tcp().undelivered(lost, why);
+                             });
         machine::open_active(c->tcb, machine::initial_sequence_number(isn_secret_, c->tuple, stack_.now()));
         ++statistics_.connections_opened;
         touch(*c);
@@ -178,10 +182,10 @@ public:
 
     /// A segment of ours did not arrive. Ends a connection that is being opened when the error is a hard one; a soft one
     /// is the reason to give when nobody answers in the end. RFC 1122 section 4.2.3.9, RFC 9293 section 3.9.2.2
-    void undelivered(const wire::ipv4_view& lost, errc why) noexcept {
-        const std::byte* const header = lost.payload().data();
-        connection_type* const c = table_.find({{lost.source(), wire::tcp_at::source_port::load(header)},
-                                                {lost.destination(), wire::tcp_at::destination_port::load(header)}});
+    void undelivered(const lost_packet<address_type>& lost, errc why) noexcept {
+        const std::byte* const header = lost.transport.data();
+        connection_type* const c = table_.find({{lost.source, wire::tcp_at::source_port::load(header)},
+                                                {lost.destination, wire::tcp_at::destination_port::load(header)}});
         // Synchronized connections survive all errors: RFC 5927 section 5.2.
         if (c == nullptr || c->tcb.state != machine::state::syn_sent)
             return;
@@ -195,7 +199,7 @@ public:
     }
 
     /// A packet of the network layer below. RFC 9293 section 3.10.7
-    void input(received_packet& packet) noexcept {
+    void input(typename Stack::received_packet& packet) noexcept {
         ++statistics_.segments_received;
         if (!packet.unicast) // RFC 9293 section 3.9.2.3: not from or to a group
             return;
@@ -208,7 +212,7 @@ public:
         }
         sack_blocks blocks;
         machine::segment seg = to_segment(*view, blocks);
-        const machine::four_tuple tuple{{packet.destination, view->destination_port()},
+        const four_tuple tuple{{packet.destination, view->destination_port()},
                                      {packet.source, view->source_port()}};
         packet.data.remove_prefix(raw.size() - seg.length);
         connection_type* c = table_.find(tuple);
@@ -439,7 +443,7 @@ private:
     }
 
     /// RFC 9293 sections 3.10.7.1 and 3.10.7.2
-    void no_connection(const machine::four_tuple& tuple, const machine::segment& seg) noexcept {
+    void no_connection(const four_tuple& tuple, const machine::segment& seg) noexcept {
         listener* const l = find_listener(tuple.local.port);
         if (l == nullptr || seg.has_ack || !seg.syn) {
             if (seg.rst || (l != nullptr && !seg.syn && !seg.has_ack))
@@ -480,7 +484,7 @@ private:
     }
 
     /// A new connection in CLOSED. Port 0: an unused ephemeral one is chosen. nullptr: no memory, or no port.
-    connection_type* create(machine::four_tuple tuple) noexcept {
+    connection_type* create(four_tuple tuple) noexcept {
         if (table_.size() >= options_.max_connections && !reclaim_time_wait())
             return nullptr;
         if (tuple.local.port == 0 && !choose_port(tuple))
@@ -494,7 +498,9 @@ private:
         }};
         c->tuple = tuple;
         c->send_limit = options_.send_buffer;
-        const auto mss = static_cast<std::uint16_t>(std::min<std::size_t>(stack_.device().mtu(), 65535) - 40);
+        // RFC 9293 section 3.7.1, RFC 8200 section 8.3
+        const std::size_t headers = is_ipv4(tuple.remote.address) ? 40 : 60;
+        const auto mss = static_cast<std::uint16_t>(std::min<std::size_t>(stack_.device().mtu(), 65535) - headers);
         machine::prepare(c->tcb, {.mss = mss, .receive_buffer = options_.receive_buffer,
                                .keep_alive = options_.keep_alive});
         table_.insert(*c);
@@ -502,7 +508,7 @@ private:
     }
 
     /// RFC 6056 section 3.3.1 over the range of RFC 6335 section 6, from a random start.
-    bool choose_port(machine::four_tuple& tuple) noexcept {
+    bool choose_port(four_tuple& tuple) noexcept {
         constexpr std::uint16_t first = 49152, count = 65535 - first + 1;
         next_port_ = static_cast<std::uint16_t>(next_port_ + random_integer<std::uint8_t>(stack_.random()));
         for (unsigned i = 0; i < count; ++i) {
@@ -731,13 +737,13 @@ private:
         return true;
     }
 
-    void send_reset(const machine::four_tuple& tuple, const machine::segment& seg) noexcept {
+    void send_reset(const four_tuple& tuple, const machine::segment& seg) noexcept {
         ++statistics_.resets_sent;
         (void)emit(tuple, seg, {}, 0);
     }
 
     /// Writes the header and hands the segment to the network layer. False: the device has no room.
-    bool emit(const machine::four_tuple& tuple, const machine::segment& seg, std::span<const slice> text,
+    bool emit(const four_tuple& tuple, const machine::segment& seg, std::span<const slice> text,
               std::uint16_t gso_size) noexcept {
         using wire::tcp_flags;
         const auto flag = [](bool on, tcp_flags f) { return on ? f : tcp_flags::none; };
@@ -777,15 +783,14 @@ private:
             header.emit(at, sum.partial());
         }
         ++statistics_.segments_sent;
-        const outgoing_packet packet{.destination = tuple.remote.address,
-                                     .protocol = tcp::protocol,
+        const outgoing_packet packet{.protocol = tcp::protocol,
                                      .transport_length = header_length,
                                      .payload = text,
                                      .checksum_offset = wire::tcp_at::checksum::offset,
                                      .checksum_offload = offloaded,
                                      .gso_size = gso_size,
                                      .do_not_fragment = true};
-        const auto sent = stack_.ip().transmit(room, packet);
+        const auto sent = stack_.transmit(room, tuple.local.address, tuple.remote.address, packet);
         return sent || sent.error() != errc::would_block;
     }
 };

@@ -18,11 +18,13 @@
 namespace mirage::net {
 
 /// One datagram that came.
-struct datagram {
-    slice data{};               ///< the text, in the device's memory
-    ipv4_endpoint from{};
-    ipv4_address to{};          ///< our address, or the group or broadcast address it was sent to
+template <class Endpoint>
+struct basic_datagram {
+    slice data{};                          ///< the text, in the device's memory
+    Endpoint from{};
+    decltype(Endpoint::address) to{};      ///< our address, or the group or broadcast address it was sent to
 };
+using datagram = basic_datagram<ipv4_endpoint>; ///< of a stack with IPv4 alone
 
 /// What the UDP layer has seen since boot.
 struct udp_statistics {
@@ -42,6 +44,15 @@ struct udp {
 
 template <class Stack>
 class udp::state {
+public:
+    using address_type = typename Stack::address_type;
+    using endpoint_type = typename Stack::endpoint_type;
+    using datagram = basic_datagram<endpoint_type>;
+
+private:
+    using header_room = typename Stack::header_room;
+    using received_packet = typename Stack::received_packet;
+
     struct queued : list_hook {
         datagram content{};
     };
@@ -60,8 +71,8 @@ private:
     };
     struct no_groups {};
     using group_list = std::conditional_t<multicasts, some_groups, no_groups>;
-    static constexpr std::uint8_t hops(ipv4_address) noexcept { return outgoing_packet{}.ttl; }
-    static constexpr std::uint8_t hops(ipv4_address to, std::uint8_t multicast) noexcept {
+    static constexpr std::uint8_t hops(const address_type&) noexcept { return outgoing_packet{}.ttl; }
+    static constexpr std::uint8_t hops(const address_type& to, std::uint8_t multicast) noexcept {
         return to.is_multicast() ? multicast : hops(to);
     }
 
@@ -110,15 +121,19 @@ public:
             ++(view.error() == errc::bad_checksum ? statistics_.bad_checksum : statistics_.malformed);
             return;
         }
+        if (!is_ipv4(packet.source) && !view->has_checksum()) { // RFC 8200 section 8.1
+            ++statistics_.bad_checksum;
+            return;
+        }
         socket* const s = find(view->destination_port());
         if (s == nullptr || !s->speaks_with({packet.source, view->source_port()})) {
             ++statistics_.no_port;
-            if constexpr (Stack::has_icmp) // RFC 1122 section 4.1.3.1
-                stack_.icmp().unreachable(packet, wire::unreachable_code::port);
+            stack_.port_unreachable(packet); // RFC 1122 section 4.1.3.1
             return;
         }
         if constexpr (multicasts)
-            if (packet.destination.is_multicast() && !s->hears(packet.destination)) { // somebody else has joined it
+            if (is_ipv4(packet.destination) && packet.destination.is_multicast()
+                && !s->hears(to_ipv4(packet.destination))) { // somebody else has joined it
                 ++statistics_.no_port;
                 return;
             }
@@ -142,10 +157,10 @@ public:
     }
 
     /// A datagram of ours did not arrive. RFC 1122 section 4.1.3.3
-    void undelivered(const wire::ipv4_view& lost, errc why) noexcept {
-        const std::byte* const header = lost.payload().data();
+    void undelivered(const lost_packet<address_type>& lost, errc why) noexcept {
+        const std::byte* const header = lost.transport.data();
         socket* const s = find(wire::udp_at::source_port::load(header));
-        const ipv4_endpoint to{lost.destination(), wire::udp_at::destination_port::load(header)};
+        const endpoint_type to{lost.destination, wire::udp_at::destination_port::load(header)};
         if (s == nullptr || !s->hears_of_losses_ || !s->speaks_with(to))
             return;
         s->lost_ = why;
@@ -156,6 +171,10 @@ public:
 
     /// A port in the user's hands. Neither copied nor moved; destroying it closes the port.
     class socket : public list_hook {
+    public:
+        using datagram = typename state::datagram;
+
+    private:
         state& layer_;
         std::uint16_t port_;
         std::size_t backlog_, length_ = 0;
@@ -164,7 +183,7 @@ public:
         errc failed_{}, lost_{};
         bool hears_of_losses_ = false;
         [[no_unique_address]] group_list groups_{};
-        ipv4_endpoint peer_{}, lost_to_{};
+        endpoint_type peer_{}, lost_to_{};
 
         friend state;
 
@@ -173,7 +192,7 @@ public:
         {
             return std::ranges::find(groups_.joined, group) != groups_.joined.end();
         }
-        bool speaks_with(ipv4_endpoint other) const noexcept { return peer_.port == 0 || peer_ == other; }
+        bool speaks_with(const endpoint_type& other) const noexcept { return peer_.port == 0 || peer_ == other; }
 
         struct receive_awaiter : resumption {
             socket& from;
@@ -229,7 +248,7 @@ public:
         result<> status() const noexcept { return failed_ == errc{} ? result<>{} : std::unexpected(failed_); }
 
         /// Hears `peer` alone from now on, and of losses.
-        void connect(ipv4_endpoint peer) noexcept {
+        void connect(const endpoint_type& peer) noexcept {
             peer_ = peer;
             hear_of_losses();
         }
@@ -238,13 +257,13 @@ public:
         /// proof. Off at first, for a server must not end because of one client. RFC 1122 section 4.1.3.3
         void hear_of_losses() noexcept {
             hears_of_losses_ = true;
-            layer_.stack_.ip().report_losses(
-                wire::ip_protocol::udp, [](Stack& stack, const wire::ipv4_view& lost, errc why) noexcept {
+            layer_.stack_.report_losses(
+                wire::ip_protocol::udp, [](Stack& stack, const lost_packet<address_type>& lost, errc why) noexcept {
                     stack.udp().undelivered(lost, why);
                 });
         }
         /// Whom the datagram was sent to that receive() failed for.
-        ipv4_endpoint lost_to() const noexcept { return lost_to_; }
+        endpoint_type lost_to() const noexcept { return lost_to_; }
 
         /// Hears what is sent to `group` at this port, until leave() or the end of the socket. For stacks with a
         /// net::igmp. errc::in_use: has joined it already; errc::invalid_argument: not a multicast group;
@@ -283,20 +302,20 @@ public:
 
         /// Sends one datagram of these slices, which stay the caller's. errc::too_large over the MTU,
         /// errc::unreachable, errc::would_block when the device is busy (the datagram is lost, as on any link).
-        result<> send_to(ipv4_endpoint to, std::span<const slice> data) noexcept {
+        result<> send_to(const endpoint_type& to, std::span<const slice> data) noexcept {
             if constexpr (multicasts)
                 return layer_.send(port_, to, data, groups_.ttl);
             else
                 return layer_.send(port_, to, data);
         }
-        result<> send_to(ipv4_endpoint to, const slice& data) noexcept {
+        result<> send_to(const endpoint_type& to, const slice& data) noexcept {
             if constexpr (multicasts)
                 return layer_.send(port_, to, std::span{&data, 1}, groups_.ttl);
             else
                 return layer_.send(port_, to, std::span{&data, 1});
         }
         /// The same, copying `data`, at most 2048 octets, to a page of the stack's. errc::no_buffers.
-        result<> send_to(ipv4_endpoint to, octets data) noexcept {
+        result<> send_to(const endpoint_type& to, octets data) noexcept {
             page copy = layer_.copies_.take();
             if (!copy)
                 return std::unexpected(errc::no_buffers);
@@ -309,15 +328,15 @@ public:
 
 private:
     /// `ttl`: that of multicast datagrams, in stacks that have groups.
-    result<> send(std::uint16_t port, ipv4_endpoint to, std::span<const slice> data,
+    result<> send(std::uint16_t port, const endpoint_type& to, std::span<const slice> data,
                   std::same_as<std::uint8_t> auto... ttl) noexcept {
         header_room room;
         std::size_t length = 8;
         for (const slice& s : data)
             length += s.size();
-        if (length + 20 > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
+        if (length + (is_ipv4(to.address) ? 20 : 40) > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
             return std::unexpected(errc::too_large);
-        const ipv4_address source = stack_.ip().source_for(to.address);
+        const address_type source = stack_.source_for(to.address);
         const wire::udp_header header{port, to.port, static_cast<std::uint16_t>(length)};
         const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
         bool offloaded = false;
@@ -331,13 +350,12 @@ private:
                 sum.add(s.view());
             header.emit(room.transport(8), sum.partial());
         }
-        const auto sent = stack_.ip().transmit(room, {.destination = to.address,
-                                                      .protocol = protocol,
-                                                      .transport_length = 8,
-                                                      .payload = data,
-                                                      .checksum_offset = wire::udp_at::checksum::offset,
-                                                      .checksum_offload = offloaded,
-                                                      .ttl = hops(to.address, ttl...)});
+        const auto sent = stack_.transmit(room, source, to.address, {.protocol = protocol,
+                                                                     .transport_length = 8,
+                                                                     .payload = data,
+                                                                     .checksum_offset = wire::udp_at::checksum::offset,
+                                                                     .checksum_offload = offloaded,
+                                                                     .ttl = hops(to.address, ttl...)});
         if (sent)
             ++statistics_.sent;
         stack_.device_touched();

@@ -90,6 +90,20 @@ constexpr partial_sum pseudo_header_sum(ipv4_address source, ipv4_address destin
     return partial_sum::of(std::uint64_t{source.value()} + destination.value() + protocol + length);
 }
 
+/// The same over IPv6: RFC 8200 section 8.1.
+constexpr partial_sum pseudo_header_sum(const ipv6_address& source, const ipv6_address& destination,
+                                        std::uint8_t protocol, std::uint32_t length) noexcept {
+    return partial_sum::of(source.high()) + partial_sum::of(source.low()) + partial_sum::of(destination.high())
+           + partial_sum::of(destination.low()) + partial_sum::of(std::uint64_t{length} + protocol);
+}
+
+/// The same over the family that the addresses are of: both are of one.
+constexpr partial_sum pseudo_header_sum(const ip_address& source, const ip_address& destination, std::uint8_t protocol,
+                                        std::uint16_t length) noexcept {
+    return destination.is_ipv4() ? pseudo_header_sum(source.v4(), destination.v4(), protocol, length)
+                                 : pseudo_header_sum(source.v6(), destination.v6(), protocol, std::uint32_t{length});
+}
+
 /// A sum over pieces of any length, laid end to end: keeps count of odd offsets.
 class running_sum {
     partial_sum sum_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/octets.hpp"
 #include <array>
 #include <bit>
@@ -64,8 +64,8 @@ constexpr void store(std::byte* to, std::type_identity_t<T> value) noexcept {
     store_native(to, big_endian(value));
 }
 
-/// What is at a fixed offset of a header: a big-endian unsigned integer, a mac_address or an ipv4_address.
-/// The caller has seen to it that the header is at least `end` octets long.
+/// What is at a fixed offset of a header: a big-endian unsigned integer, a mac_address, an ipv4_address or an
+/// ipv6_address. The caller has seen to it that the header is at least `end` octets long.
 template <class T, std::size_t Offset>
 struct field {
     using type = T;
@@ -76,6 +76,8 @@ struct field {
             return wire::load<T>(header + offset);
         else if constexpr (std::same_as<T, ipv4_address>)
             return ipv4_address{wire::load<std::uint32_t>(header + offset)};
+        else if constexpr (std::same_as<T, ipv6_address>)
+            return ipv6_address{wire::load<std::uint64_t>(header + offset), wire::load<std::uint64_t>(header + offset + 8)};
         else
             return load_native<T>(header + offset);
     }
@@ -85,11 +87,14 @@ struct field {
             wire::store<T>(header + offset, value);
         else if constexpr (std::same_as<T, ipv4_address>)
             wire::store<std::uint32_t>(header + offset, value.value());
-        else
+        else if constexpr (std::same_as<T, ipv6_address>) {
+            wire::store<std::uint64_t>(header + offset, value.high());
+            wire::store<std::uint64_t>(header + offset + 8, value.low());
+        } else
             store_native(header + offset, value);
     }
 };
 
-static_assert(sizeof(mac_address) == 6 && sizeof(ipv4_address) == 4);
+static_assert(sizeof(mac_address) == 6 && sizeof(ipv4_address) == 4 && sizeof(ipv6_address) == 16);
 
 } // namespace mirage::wire

@@ -34,7 +34,7 @@ public:
     bool enabled() const noexcept { return static_cast<bool>(sink_); }
 
     /// `asked` is nullptr when there was no head that could be read.
-    void write(ipv4_address peer, unix_seconds now, const request* asked, status s, std::uint64_t content) noexcept {
+    void write(const auto& peer, unix_seconds now, const request* asked, status s, std::uint64_t content) noexcept {
         line<1024> text;
         // "Sun, 06 Nov 1994 08:49:37 GMT" has everything, in another order
         const auto date = format_date(now);

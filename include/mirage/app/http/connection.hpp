@@ -54,11 +54,11 @@ public:
     connection(shared_state& shared, Stream&& s) noexcept
         : home{shared}, stream{std::move(s)}, out{shared.pages}, parser{home.limits.head} {}
 
-    ipv4_address peer() const noexcept {
+    auto peer() const noexcept {
         if constexpr (requires { stream.remote().address; })
             return stream.remote().address;
         else
-            return {};
+            return ipv4_address{};
     }
 
     /// Octets that were received and belong to nothing yet.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
 #include "mirage/core/errc.hpp"
 #include "mirage/core/scheduler.hpp"
 #include "mirage/net/tcp/control_block.hpp"
+#include "mirage/net/tcp/four_tuple.hpp"
 #include "mirage/net/tcp/input.hpp"
 #include "mirage/net/tcp/output.hpp"
 #include "mirage/net/tcp/slice_queue.hpp"
@@ -12,21 +12,15 @@
 
 namespace mirage::tcp {
 
-/// What tells one connection from another at this host. RFC 9293 section 3.4
-struct four_tuple {
-    ipv4_endpoint local{}, remote{};
-    friend constexpr bool operator==(const four_tuple&, const four_tuple&) noexcept = default;
-};
-
 struct table_hook : list_hook {}; ///< connection_table's chains
 struct dirty_hook : list_hook {}; ///< connections that may have something to send
 struct queue_hook : list_hook {}; ///< half open, waiting to be accepted, in TIME-WAIT: one at a time
 
 /// Everything about one connection: the control block, its octets, and who waits for it. Owned by the layer.
-template <congestion_control Congestion, class Recovery>
+template <congestion_control Congestion, class Recovery, class Endpoint>
 struct connection : table_hook, dirty_hook, queue_hook {
     control_block<Congestion, Recovery> tcb{};
-    four_tuple tuple{};
+    four_tuple<Endpoint> tuple{};
     send_queue to_send{};
     receive_queue received{};
     intrusive_list<operation> readers{}, writers{}, openers{};

@@ -154,8 +154,8 @@ public:
             layer_->release(*std::exchange(connection_, nullptr));
     }
 
-    ipv4_endpoint local() const noexcept { return connection_->tuple.local; }
-    ipv4_endpoint remote() const noexcept { return connection_->tuple.remote; }
+    auto local() const noexcept { return connection_->tuple.local; }
+    auto remote() const noexcept { return connection_->tuple.remote; }
 
     /// Nagle's algorithm off (RFC 9293 section 3.7.4): small segments go out at once.
     void no_delay(bool on) noexcept { connection_->tcb.settings.no_delay = on; }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/siphash.hpp"
 #include "mirage/net/tcp/connection.hpp"
 #include <memory>
 #include <new>
@@ -18,11 +17,9 @@ class connection_table {
     std::size_t mask_ = 0, size_ = 0;
     Connection* last_ = nullptr;
 
-    chain& chain_of(const four_tuple& t) noexcept {
-        const auto addresses = std::uint64_t{t.local.address.value()} << 32 | t.remote.address.value();
-        const auto ports = std::uint64_t{t.local.port} << 16 | t.remote.port;
-        return chains_[siphash(key_, addresses, ports) & mask_];
-    }
+    using tuple_type = decltype(Connection::tuple);
+
+    chain& chain_of(const tuple_type& t) noexcept { return chains_[keyed_hash(key_, t) & mask_]; }
 
 public:
     /// Room for about `expected` connections before chains grow; more are possible.
@@ -45,7 +42,7 @@ public:
 
     std::size_t size() const noexcept { return size_; }
 
-    Connection* find(const four_tuple& t) noexcept {
+    Connection* find(const tuple_type& t) noexcept {
         if (last_ != nullptr && last_->tuple == t)
             return last_;
         for (Connection& c : chain_of(t))
