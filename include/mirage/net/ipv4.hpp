@@ -99,10 +99,10 @@ private:
         void resolved(waiting_packet&& w, mac_address to) noexcept {
             header_room room;
             const octets headers = w.packet.view().first(w.headers);
-            std::ranges::copy(headers, room.template network_header<header_size>().data());
+            std::ranges::copy(headers, room.network_header(header_size).data());
             w.packet.remove_prefix(w.headers);
-            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(room.template link_header<header_size>());
-            (void)self.count(self.stack_.device().transmit({.headers = room.template all<header_size>(w.headers - header_size),
+            wire::ethernet_header{to, self.stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header(header_size));
+            (void)self.count(self.stack_.device().transmit({.headers = room.all(header_size, w.headers - header_size),
                                                             .payload = std::span{&w.packet, 1},
                                                             .checksum_start = w.checksum_start,
                                                             .checksum_offset = w.checksum_offset,
@@ -222,7 +222,7 @@ public:
                           .dont_fragment = packet.do_not_fragment,
                           .identification = packet.do_not_fragment ? std::uint16_t{0} : ++identification_,
                           .total_length = static_cast<std::uint16_t>(length)}
-            .emit(room.template network_header<header_size>());
+            .emit(room.network_header(header_size));
         if (hop->mac)
             return send_to(*hop->mac, room, packet);
         if (const mac_address* const mac = neighbours_.find(hop->address, stack_.now(), arp_)) [[likely]] {
@@ -234,8 +234,8 @@ public:
 
 private:
     result<> send_to(mac_address to, header_room& room, const outgoing_packet& packet) noexcept {
-        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.template link_header<header_size>());
-        transmit_frame frame{.headers = room.template all<header_size>(packet.transport_length), .payload = packet.payload};
+        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header(header_size));
+        transmit_frame frame{.headers = room.all(header_size, packet.transport_length), .payload = packet.payload};
         if (packet.checksum_offload) {
             frame.checksum_start = header_room::link + header_size;
             frame.checksum_offset = packet.checksum_offset;
@@ -252,8 +252,8 @@ private:
 
     /// RFC 791 section 3.2, RFC 1122 section 3.3.3. For packets whose checksum is done and whose neighbour is known:
     /// only ICMP echo replies become this long.
-    [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room, ipv4_address destination,
-                                                             const outgoing_packet& packet,
+    [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room,
+                                                             ipv4_address destination, const outgoing_packet& packet,
                                                              std::size_t length) noexcept {
         const mac_address* const mac = hop.mac ? &*hop.mac : neighbours_.find(hop.address, stack_.now(), arp_);
         if (packet.do_not_fragment || packet.checksum_offload || mac == nullptr)
@@ -284,7 +284,7 @@ private:
                               .identification = identification_,
                               .fragment_offset = static_cast<std::uint16_t>(offset),
                               .total_length = static_cast<std::uint16_t>(header_size + size)}
-                .emit(room.template network_header<header_size>());
+                .emit(room.network_header(header_size));
             const auto sent = send_to(to, room, {.transport_length = header, .payload = std::span{parts}.first(count)});
             if (!sent)
                 return sent;
@@ -360,9 +360,10 @@ private:
     }
 
     /// Keeps a packet until its neighbour has answered. Success: it may still be lost, as on any link.
-    [[gnu::noinline, gnu::cold]] result<> wait_for(ipv4_address hop, const header_room& room, const outgoing_packet& packet) noexcept {
+    [[gnu::noinline, gnu::cold]] result<> wait_for(ipv4_address hop, const header_room& room,
+                                                   const outgoing_packet& packet) noexcept {
         page room_to_wait = datagrams_.take();
-        const octets headers = room.template all<header_size>(packet.transport_length).subspan(header_room::link);
+        const octets headers = room.all(header_size, packet.transport_length).subspan(header_room::link);
         std::size_t length = headers.size();
         for (const slice& s : packet.payload)
             length += s.size();

@@ -37,19 +37,14 @@ public:
 
     /// The first `n` octets of the transport header.
     mutable_octets transport(std::size_t n) noexcept { return mutable_octets{octets_}.subspan(transport_at, n); }
-    /// The other two, for a network header of `Own` octets.
-    template <std::size_t Own>
-    mutable_octets network_header() noexcept {
-        return mutable_octets{octets_}.subspan(transport_at - Own, Own);
+    /// The other two, for a network header of `own` octets.
+    mutable_octets network_header(std::size_t own) noexcept {
+        return mutable_octets{octets_}.subspan(transport_at - own, own);
     }
-    template <std::size_t Own>
-    mutable_octets link_header() noexcept {
-        return mutable_octets{octets_}.subspan(Network - Own, link);
-    }
+    mutable_octets link_header(std::size_t own) noexcept { return mutable_octets{octets_}.subspan(Network - own, link); }
     /// All three headers, given the length of the innermost.
-    template <std::size_t Own>
-    octets all(std::size_t transport_length) const noexcept {
-        return octets{octets_}.subspan(Network - Own, link + Own + transport_length);
+    octets all(std::size_t own, std::size_t transport_length) const noexcept {
+        return octets{octets_}.subspan(Network - own, link + own + transport_length);
     }
 
 private:

@@ -4,13 +4,53 @@
 #include "mirage/core/time.hpp"
 #include "mirage/net/holes.hpp"
 #include "mirage/wire/ipv4.hpp"
+#include "mirage/wire/ipv6_extensions.hpp"
 #include <algorithm>
 #include <array>
 #include <utility>
 
 namespace mirage::net {
 
-/// Puts fragmented IPv4 datagrams together again. RFC 791 section 3.2, RFC 815, RFC 1122 section 3.3.2
+/// How IPv4 cuts datagrams into pieces: what `reassembly` knows of the family. RFC 791 section 3.2
+struct ipv4_fragments {
+    using piece = wire::ipv4_view;
+
+    /// What tells the fragments of one datagram from others.
+    struct key {
+        ipv4_address source{}, destination{};
+        std::uint16_t identification = 0;
+        wire::ip_protocol protocol{};
+        friend constexpr bool operator==(const key&, const key&) noexcept = default;
+    };
+    static key id(const piece& p) noexcept {
+        return {p.source(), p.destination(), p.identification(), p.protocol()};
+    }
+    /// The octets of the header, a copy of the first piece's.
+    static void keep_first(const piece&, mutable_octets) noexcept {}
+    /// Makes the header say that this was never in pieces; `total` octets with it.
+    static void mend(mutable_octets header, std::size_t total) noexcept {
+        auto* const p = header.data();
+        wire::ipv4_at::total_length::store(p, static_cast<std::uint16_t>(total));
+        wire::ipv4_at::fragment::store(p, 0);
+        wire::ipv4_at::checksum::store(p, 0);
+        wire::ipv4_at::checksum::store(p, wire::checksum(header));
+    }
+};
+
+/// The same of IPv6. RFC 8200 section 4.5
+struct ipv6_fragments {
+    using piece = wire::ipv6_piece;
+    using key = piece::key;
+
+    static key id(const piece& p) noexcept { return p.id(); }
+    static void keep_first(const piece& p, mutable_octets header) noexcept { p.unlink(header); }
+    static void mend(mutable_octets header, std::size_t total) noexcept {
+        wire::ipv6_at::payload_length::store(header.data(),
+                                             static_cast<std::uint16_t>(total - wire::ipv6_view::header_length));
+    }
+};
+
+/// Puts fragmented datagrams together again. RFC 791 section 3.2, RFC 815, RFC 1122 section 3.3.2, RFC 8200 section 4.5
 ///
 /// Each datagram in progress has one page of a pool, and a fragment is copied into its place as it arrives:
 /// this is the one copy of received payload in the stack. In return no fragment pins a buffer of the device,
@@ -20,14 +60,17 @@ namespace mirage::net {
 /// Strict where leniency only helps attackers: fragments that overlap with different octets spoil their
 /// datagram and those of it still to come (as RFC 5722 section 4 rules for IPv6), so that no two readings of
 /// one datagram exist. Exact duplicates are ignored (RFC 8200 section 4.5).
-template <std::size_t Datagrams = 8>
+template <std::size_t Datagrams = 8, class Family = ipv4_fragments>
 class reassembly {
+    using piece = typename Family::piece;
+    using key = typename Family::key;
+
 public:
     /// RFC 1122 section 3.3.2 says 60 to 120 s; but at today's rates the 16-bit identification comes round in
     /// far less, and fragments of different datagrams would be mixed (RFC 4963 section 3).
     static constexpr duration timeout = std::chrono::seconds{30};
     /// Octets of each page that hold the IP header, and so are not payload.
-    static constexpr std::size_t header_room = wire::ipv4_view::max_header;
+    static constexpr std::size_t header_room = piece::max_header;
 
     struct counters {
         std::uint64_t fragments = 0;   ///< given to add()
@@ -46,7 +89,7 @@ public:
     /// been fragmented, when this was the last piece; errc::would_block when pieces are missing,
     /// errc::malformed, errc::too_large and errc::no_buffers when the fragment was dropped. Not for packets
     /// that are no fragments.
-    result<slice> add(const wire::ipv4_view& fragment, instant now) noexcept {
+    result<slice> add(const piece& fragment, instant now) noexcept {
         ++counters_.fragments;
         const std::size_t begin = fragment.fragment_offset(), end = begin + fragment.payload().size();
         const bool last = !fragment.more_fragments();
@@ -103,13 +146,6 @@ public:
     const counters& count() const noexcept { return counters_; }
 
 private:
-    /// RFC 791 section 3.2: what tells the fragments of one datagram from others.
-    struct key {
-        ipv4_address source{}, destination{};
-        std::uint16_t identification = 0;
-        wire::ip_protocol protocol{};
-        friend constexpr bool operator==(const key&, const key&) noexcept = default;
-    };
     struct datagram {
         bool used = false;
         bool spoilt = false;         // without a page: remembered so that later fragments are dropped, too
@@ -135,9 +171,8 @@ private:
         return std::unexpected(why);
     }
 
-    datagram* find_or_start(const wire::ipv4_view& fragment, instant now) noexcept {
-        const key id{fragment.source(), fragment.destination(), fragment.identification(),
-                     fragment.protocol()};
+    datagram* find_or_start(const piece& fragment, instant now) noexcept {
+        const key id = Family::id(fragment);
         datagram* free = nullptr;
         datagram* oldest = nullptr;
         for (datagram& d : datagrams_) {
@@ -163,7 +198,7 @@ private:
         return free;
     }
 
-    result<slice> place(datagram& d, const wire::ipv4_view& fragment, std::size_t begin, std::size_t end,
+    result<slice> place(datagram& d, const piece& fragment, std::size_t begin, std::size_t end,
                         bool last) noexcept {
         const auto room = d.memory.room();
         const auto target = room.subspan(header_room + begin, end - begin);
@@ -180,6 +215,7 @@ private:
             d.header = static_cast<std::uint8_t>(fragment.header_length());
             d.first_end = static_cast<std::uint32_t>(end);
             std::ranges::copy(fragment.header(), room.subspan(header_room - d.header).begin());
+            Family::keep_first(fragment, room.subspan(header_room - d.header, d.header));
         }
         if (!d.missing.none())
             return std::unexpected(errc::would_block);
@@ -192,12 +228,7 @@ private:
             ++counters_.too_large;
             return spoil(d, errc::too_large);
         }
-        const auto octets_of_header = d.memory.room().subspan(header_room - header, header);
-        auto* const p = octets_of_header.data();
-        wire::ipv4_at::total_length::store(p, static_cast<std::uint16_t>(total));
-        wire::ipv4_at::fragment::store(p, 0);
-        wire::ipv4_at::checksum::store(p, 0);
-        wire::ipv4_at::checksum::store(p, wire::checksum(octets_of_header));
+        Family::mend(d.memory.room().subspan(header_room - header, header), total);
         slice whole = std::move(d.memory).freeze(header_room - header, total);
         release(d);
         ++counters_.reassembled;
