@@ -11,11 +11,12 @@ using namespace mirage::bench;
 namespace {
 
 constexpr std::string_view usage =
-    "usage: first_answer ADDRESS COMMAND...\n"
-    "Starts a command and asks http://ADDRESS/ until it answers with 200; says how long each took, in seconds.";
+    "usage: first_answer ADDRESS SECONDS COMMAND...\n"
+    "Starts a command and asks http://ADDRESS/ until it answers with 200, for so many seconds at most; says how long each\n"
+    "took, in seconds.";
 
 using clock_type = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds interval{10};
+constexpr std::chrono::milliseconds interval{20};
 constexpr std::size_t at_once = 64;
 
 struct attempt {
@@ -52,7 +53,8 @@ bool proceed(attempt& a, short events, std::string_view request, bool& over) {
 } // namespace
 
 int main(int count, char** words) {
-    if (count < 3) {
+    const double limit = count < 4 ? 0 : std::atof(words[2]);
+    if (limit <= 0) {
         std::fprintf(stderr, "%s\n", usage.data());
         return 2;
     }
@@ -61,27 +63,33 @@ int main(int count, char** words) {
     const auto begin = clock_type::now();
     const pid_t child = ::fork();
     if (child == 0) {
-        ::execvp(words[2], words + 2);
+        ::execvp(words[3], words + 3);
         ::_exit(127);
     }
     // A new attempt every few milliseconds, the earlier ones kept: the first SYN that finds somebody counts, and none
-    // waits for its own repetition.
+    // waits for its own repetition. No more than that: a guest that refuses while it starts must not be kept from it.
     std::deque<attempt> attempts;
     double created = 0;
+    auto next = begin;
     const auto passed = [&] { return std::chrono::duration<double>(clock_type::now() - begin).count(); };
     for (;;) {
-        if (attempts.size() == at_once)
-            attempts.pop_front();
-        attempts.push_back(attempt{connecting(where), {}, false});
+        const auto now = clock_type::now();
+        if (now >= next) {
+            if (attempts.size() == at_once)
+                attempts.pop_front();
+            attempts.push_back(attempt{connecting(where), {}, false});
+            next = now + interval;
+        }
         std::vector<pollfd> waiting;
         for (const auto& a : attempts)
             waiting.push_back({a.socket.number(), static_cast<short>(a.asked ? POLLIN : POLLOUT), 0});
-        ::poll(waiting.data(), waiting.size(), static_cast<int>(interval.count()));
+        const auto pause = std::chrono::ceil<std::chrono::milliseconds>(next - clock_type::now()).count();
+        ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<decltype(pause)>(pause, 0)));
         int status = 0;
         if (created == 0 && ::waitpid(child, &status, WNOHANG) == child) {
             created = passed();
             if (status != 0) {
-                std::fprintf(stderr, "first_answer: %s failed\n", words[2]);
+                std::fprintf(stderr, "first_answer: %s failed\n", words[3]);
                 return 1;
             }
         }
@@ -101,8 +109,8 @@ int main(int count, char** words) {
             if (over)
                 attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(i));
         }
-        if (passed() > 180) {
-            std::fprintf(stderr, "first_answer: no answer in 180 s\n");
+        if (passed() > limit) {
+            std::fprintf(stderr, "first_answer: no answer in %g s\n", limit);
             return 1;
         }
     }

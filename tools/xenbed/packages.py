@@ -20,7 +20,7 @@ PACKAGES = f"""
     libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libldap-2.5-0 libsasl2-2
     libgnutls30 libp11-kit0 libtasn1-6 libhogweed6 libnettle8 libgmp10 libffi8
     tcpdump libpcap0.8 libdbus-1-3 libsystemd0 libcap2 libgcrypt20 liblz4-1 libgpg-error0
-    nginx-light nginx-common libpcre2-8-0 libcrypt1
+    nginx nginx-common libpcre2-8-0 libcrypt1
 """.split()
 
 
