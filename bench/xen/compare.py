@@ -184,6 +184,19 @@ def table(ours, peer):
     return "\n".join(lines)
 
 
+MARKS = ("<!-- mirage bench --xen -->", "<!-- end -->")
+
+
+def replace_table(path, text):
+    with open(path, encoding="utf-8") as file:
+        before, _, rest = file.read().partition(MARKS[0])
+    _, found, after = rest.partition(MARKS[1])
+    if not found:
+        raise RuntimeError(f"{path} has no place for the table: {MARKS[0]} and {MARKS[1]}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+
+
 def number(value):
     return f"{value:.2f}" if value < 10 and value != int(value) else f"{value:.0f}"
 
@@ -196,6 +209,7 @@ def main():
     parser.add_argument("--requests", type=int, default=20000, metavar="N", help="of each HTTP work (default 20000)")
     parser.add_argument("--mib", type=int, default=2048, metavar="N", help="of each bulk work (default 2048)")
     parser.add_argument("--json", metavar="FILE", help="write all figures")
+    parser.add_argument("--write", metavar="FILE", help="put the table in place of the one in FILE (docs/performance.md)")
     options = parser.parse_args()
     build = os.path.abspath(options.build)
     packages = Packages()
@@ -227,7 +241,10 @@ def main():
     except Skip as reason:
         print(f"SKIP: {reason}")
         return 77
-    print(table(found["mirage"], found["linux"]))
+    text = table(found["mirage"], found["linux"])
+    print(text)
+    if options.write:
+        replace_table(options.write, text)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(found, file, indent=1)

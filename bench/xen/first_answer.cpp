@@ -3,6 +3,7 @@
 #include <chrono>
 #include <deque>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ constexpr std::string_view usage =
 
 using clock_type = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds interval{20};
+/// While the command runs: nobody can answer for the most of it, and an attempt takes some of its processor's time.
+constexpr std::chrono::milliseconds interval_before{100};
 constexpr std::size_t at_once = 64;
 
 struct attempt {
@@ -60,9 +63,16 @@ int main(int count, char** words) {
     }
     const auto where = endpoint(words[1], 80);
     const std::string request = std::string{"GET / HTTP/1.1\r\nHost: "} + words[1] + "\r\n\r\n";
+    // The end of the command wakes the loop, and nothing else does between two looks.
+    sigset_t all_but_child, child_ends;
+    ::sigemptyset(&child_ends);
+    ::sigaddset(&child_ends, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &child_ends, &all_but_child);
+    ::signal(SIGCHLD, [](int) {});
     const auto begin = clock_type::now();
     const pid_t child = ::fork();
     if (child == 0) {
+        ::sigprocmask(SIG_SETMASK, &all_but_child, nullptr);
         ::execvp(words[3], words + 3);
         ::_exit(127);
     }
@@ -78,16 +88,18 @@ int main(int count, char** words) {
             if (attempts.size() == at_once)
                 attempts.pop_front();
             attempts.push_back(attempt{connecting(where), {}, false});
-            next = now + interval;
+            next = now + (created == 0 ? interval_before : interval);
         }
         std::vector<pollfd> waiting;
         for (const auto& a : attempts)
             waiting.push_back({a.socket.number(), static_cast<short>(a.asked ? POLLIN : POLLOUT), 0});
-        const auto pause = std::chrono::ceil<std::chrono::milliseconds>(next - clock_type::now()).count();
-        ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<decltype(pause)>(pause, 0)));
+        const auto pause = std::max(std::chrono::nanoseconds{next - clock_type::now()}, std::chrono::nanoseconds{0});
+        const timespec limit_of_pause{.tv_sec = pause.count() / 1'000'000'000, .tv_nsec = pause.count() % 1'000'000'000};
+        ::ppoll(waiting.data(), waiting.size(), &limit_of_pause, &all_but_child);
         int status = 0;
         if (created == 0 && ::waitpid(child, &status, WNOHANG) == child) {
             created = passed();
+            next = clock_type::now();
             if (status != 0) {
                 std::fprintf(stderr, "first_answer: %s failed\n", words[3]);
                 return 1;

@@ -71,6 +71,21 @@ class Suite:
         if status != 0:
             raise AssertionError(f"{guest.name} ({guest.state()}) does not answer at {address}:\n" + indented(guest.console()))
 
+    def talk(self, address):
+        """A connection to an echo service that stays open; returns a function that sends a word and waits for it to come
+        back."""
+        self.bed.run(f"mkfifo /job/tmp/in; nc {address} 7 </job/tmp/in >/job/tmp/out 2>/dev/null & (sleep 600 >/job/tmp/in) &")
+        said = []
+
+        def say(word, seconds=30):
+            said.append(word + "\n")
+            self.bed.run(f"""echo {word} >/job/tmp/in
+                n=0; until grep -q {word} /job/tmp/out; do
+                    usleep 100000; n=$((n + 1)); [ $n -ge {10 * seconds} ] && {{ cat /job/tmp/out; exit 1; }}
+                done; true""", seconds + 30)
+            equal(self.bed.get("/job/tmp/out").decode(), "".join(said), "what was echoed")
+        return say
+
     def grants(self):
         """What Xen says of every domain's grants: the key `g` of its console, to the end."""
         return self.bed.run("""xl dmesg -c >/dev/null; xl debug-keys g

@@ -22,6 +22,13 @@ task<text_or_error> read(xenstore& s, store_path path) {
 task<result<>> write(xenstore& s, store_path path, std::string_view value) { co_return co_await s.write(path, value); }
 task<result<>> remove(xenstore& s, store_path path) { co_return co_await s.remove(path); }
 task<result<>> mkdir(xenstore& s, store_path path) { co_return co_await s.mkdir(path); }
+task<result<store_watch>> watched(xenstore& s, store_path path, event& changed) {
+    store_watch w;
+    const auto r = co_await s.watch(w, path, changed);
+    if (!r)
+        co_return std::unexpected(r.error());
+    co_return w;
+}
 task<result<std::vector<std::string>>> directory(xenstore& s, store_path path) {
     const auto names = co_await s.directory(path);
     if (!names)
@@ -184,7 +191,7 @@ TEST_CASE("watches") {
     event changed{d.loop()};
     std::optional<store_watch> watch;
     const auto begin = [&](store_path path) {
-        auto r = running{d, d.store().watch(path, changed)}.take();
+        auto r = running{d, watched(d.store(), path, changed)}.take();
         REQUIRE(r.has_value());
         watch.emplace(std::move(*r));
     };
@@ -219,7 +226,7 @@ TEST_CASE("watches") {
     }
     SUBCASE("are told apart") {
         event second{d.loop()};
-        auto other = running{d, d.store().watch("device/vif", second)}.take();
+        auto other = running{d, watched(d.store(), "device/vif", second)}.take();
         REQUIRE(other.has_value());
         changed.reset();
         second.reset();
@@ -231,13 +238,13 @@ TEST_CASE("watches") {
     }
     SUBCASE("that are refused say so") {
         d.daemon.most_watches = 1;
-        CHECK(running{d, d.store().watch("x", changed)}.take().error() == errc::too_large);
-        CHECK(running{d, d.store().watch(std::string_view{"x\0", 2}, changed)}.take().error() == errc::invalid_argument);
+        CHECK(running{d, watched(d.store(), "x", changed)}.take().error() == errc::too_large);
+        CHECK(running{d, watched(d.store(), std::string_view{"x\0", 2}, changed)}.take().error() == errc::invalid_argument);
         CHECK(d.daemon.watches() == 1);
     }
     SUBCASE("whose owner goes before the store has answered leave nothing behind") {
         d.daemon.per_turn = 0;
-        { running early{d, d.store().watch("x", changed)}; }
+        { running early{d, watched(d.store(), "x", changed)}; }
         CHECK(d.daemon.watches() == 1);
         d.daemon.per_turn = 1000;
         CHECK(d.settle());
@@ -340,7 +347,7 @@ TEST_CASE("transactions") {
 TEST_CASE("the store goes on after the domain moved") {
     memory_domain d;
     event changed{d.loop()};
-    auto watch = running{d, d.store().watch("w", changed)}.take();
+    auto watch = running{d, watched(d.store(), "w", changed)}.take();
     REQUIRE(watch.has_value());
     changed.reset();
 
@@ -390,7 +397,7 @@ TEST_CASE("the store goes on after the domain moved") {
         d.daemon.per_turn = 30;
         for (unsigned steps = 0; steps < 60; ++steps) {
             event second{d.loop()};
-            auto watching = d.store().watch("second", second);
+            auto watching = watched(d.store(), "second", second);
             auto working = d.store().transact([](store_transaction& t) -> task<result<>> {
                 if (const auto r = co_await t.write("a", "1"); !r)
                     co_return std::unexpected(r.error());
@@ -450,7 +457,7 @@ TEST_CASE("a daemon that breaks the protocol is asked to begin again where it ca
         for (const auto wrong : wrongs) {
             memory_domain d;
             event changed{d.loop()};
-            auto watch = running{d, d.store().watch("w", changed)}.take();
+            auto watch = running{d, watched(d.store(), "w", changed)}.take();
             REQUIRE(watch.has_value());
             changed.reset();
             if (!reconnects)
@@ -472,7 +479,7 @@ TEST_CASE("a daemon that breaks the protocol is asked to begin again where it ca
                 CHECK(waits.take().error() == errc::io);
                 CHECK(d.store().unusable());
                 CHECK(running{d, read(d.store(), "name")}.take().error() == errc::io);
-                CHECK(running{d, d.store().watch("v", changed)}.take().error() == errc::io);
+                CHECK(running{d, watched(d.store(), "v", changed)}.take().error() == errc::io);
                 watch = {};
                 CHECK(d.settle());
             }
@@ -497,7 +504,7 @@ TEST_CASE("without a store there are errors, and nothing hangs") {
     std::optional<result<>> outcome;
     const auto all = [&]() -> task<> {
         CHECK((co_await store.read("name")).error() == errc::closed);
-        CHECK((co_await store.watch("x", changed)).error() == errc::closed);
+        CHECK((co_await watched(store, "x", changed)).error() == errc::closed);
         outcome = co_await store.transact([](store_transaction&) -> task<result<>> { co_return result<>{}; });
     };
     auto work = all();
@@ -514,7 +521,7 @@ TEST_CASE("sessions are bounded") {
     event changed{d.loop()};
     std::vector<store_watch> all;
     for (;;) {
-        auto w = running{d, d.store().watch("x", changed)}.take();
+        auto w = running{d, watched(d.store(), "x", changed)}.take();
         if (!w) {
             CHECK(w.error() == errc::no_buffers);
             break;
@@ -525,5 +532,5 @@ TEST_CASE("sessions are bounded") {
     all.clear();
     CHECK(d.settle());
     CHECK(d.daemon.watches() == 0);
-    CHECK(running{d, d.store().watch("x", changed)}.take().has_value());
+    CHECK(running{d, watched(d.store(), "x", changed)}.take().has_value());
 }

@@ -128,12 +128,12 @@ task<> transactions(xenstore& store) {
 task<> answer_pings(xenstore& store) {
     event changed{store.loop()};
     (void)co_await store.write("data/ping", "");
-    const auto watch = co_await store.watch("data/ping", changed);
-    expect(watch.has_value(), "a node can be watched");
+    store_watch watch;
+    expect((co_await store.watch(watch, "data/ping", changed)).has_value(), "a node can be watched");
     for (unsigned i = 0; i < 200; ++i) { // more than xenstored lets a domain have
         event other{store.loop()};
-        const auto w = co_await store.watch("data/ping", other);
-        expect(w.has_value(), "watches that end do not stay");
+        store_watch w;
+        expect((co_await store.watch(w, "data/ping", other)).has_value(), "watches that end do not stay");
     }
     for (say("READY");;) {
         co_await changed.wait();

@@ -20,37 +20,27 @@ template <domain Domain>
 class blkfront : frontend_driver {
     frontend bus_;
     blkfront_data_path<Domain> path_;
-    event capacity_changed_;
-    store_watch capacity_watch_;
-    task<> serving_, following_capacity_, judging_;
-    std::uint32_t number_ = 0, ring_pages_ = 1;
+    task<> serving_, judging_;
     std::uint32_t sector_size_ = 0; ///< octets; of the first backend, and of all that follow
     bool persistent_ = true;
 
 public:
     /// `persistent`: whether a backend may keep pages mapped, so that all data is copied through them.
     blkfront(Domain& home, const blkfront_sizes& sizes, bool persistent = true) noexcept
-        : bus_{home, "vbd", *this}, path_{home, bus_.changed(), sizes}, capacity_changed_{home.loop()},
-          persistent_{persistent} {}
+        : bus_{home, "vbd", *this}, path_{home, bus_.changed(), sizes}, persistent_{persistent} {}
     blkfront(const blkfront&) = delete;
     blkfront& operator=(const blkfront&) = delete;
 
     /// Connects disk `order`, counted by virtual device from 0; waits until it is up or cannot be. errc::not_found: there
     /// is no such disk; errc::no_buffers; errc::unsupported: its geometry cannot be.
     [[nodiscard]] task<result<>> connect(std::size_t order) {
-        if (!path_.ready())
-            co_return std::unexpected(errc::no_buffers);
-        const auto number = co_await find_device(bus_.store(), "vbd", order);
-        if (!number)
-            co_return std::unexpected(number.error());
-        number_ = *number;
-        serving_ = serve();
-        if (!serving_)
-            co_return std::unexpected(errc::no_buffers);
-        serving_.start([](void*) noexcept {}, nullptr);
-        if (const auto r = bus_.start(*number); !r)
-            co_return r;
-        co_return co_await bus_.settled();
+        if (!serving_) {
+            serving_ = serve();
+            if (!serving_)
+                return {}; // like any task that finds no memory
+            serving_.start([](void*) noexcept {}, nullptr);
+        }
+        return bus_.connect(order);
     }
     const frontend& bus() const noexcept { return bus_; }
     const blkfront_data_path<Domain>& path() const noexcept { return path_; }
@@ -87,9 +77,11 @@ private:
     }
 
     task<result<>> negotiate(frontend& bus) override {
+        if (!path_.ready())
+            co_return std::unexpected(errc::no_buffers);
         const std::uint64_t order = co_await bus.number_of("max-ring-page-order", 0);
         const std::uint32_t most = std::uint32_t{1} << std::min<std::uint64_t>(order, 4);
-        co_return path_.open(bus.backend_id(), static_cast<std::uint16_t>(number_), most);
+        co_return path_.open(bus.backend_id(), static_cast<std::uint16_t>(bus.number()), most);
     }
 
     task<result<>> publish(frontend& bus, store_transaction& t) override {
@@ -129,7 +121,12 @@ private:
         co_return units * 512 / sector_size_;
     }
 
-    task<result<>> begin(frontend& bus) override {
+    task<result<>> attend(frontend& bus, bool first) override {
+        if (!first) { // a disk may be made larger while it is in use
+            if (const auto sectors = co_await capacity())
+                path_.resize(*sectors);
+            co_return result<>{};
+        }
         disk_properties d;
         const std::uint64_t size = co_await bus.number_of("sector-size", 512);
         if (size < 512 || size > 32'768 || !std::has_single_bit(size) || (sector_size_ != 0 && size != sector_size_))
@@ -150,27 +147,9 @@ private:
         const std::uint64_t segments = co_await bus.number_of("feature-max-indirect-segments", 0);
         d.segments = static_cast<std::uint32_t>(
             std::clamp<std::uint64_t>(segments, BLKIF_MAX_SEGMENTS_PER_REQUEST, blkfront_sizes::most_segments));
-
-        auto watch = co_await bus.store().watch({bus.backend_path(), "sectors"}, capacity_changed_);
-        if (!watch)
-            co_return std::unexpected(watch.error());
-        capacity_watch_ = std::move(*watch);
-        following_capacity_ = follow_capacity();
-        if (!following_capacity_)
-            co_return std::unexpected(errc::no_buffers);
-        following_capacity_.start([](void*) noexcept {}, nullptr);
         judging_.reset();
         path_.serve(d);
         co_return result<>{};
-    }
-
-    /// A disk may be made larger while it is in use.
-    task<> follow_capacity() {
-        for (;;) {
-            co_await capacity_changed_.wait();
-            if (const auto sectors = co_await capacity())
-                path_.resize(*sectors);
-        }
     }
 
     /// Whether what is under way waits for another backend, or there will be none: our folder, or the backend's, is gone
@@ -192,8 +171,6 @@ private:
     }
 
     void stop() noexcept {
-        following_capacity_.reset();
-        capacity_watch_.reset();
         if (judging_ && !judging_.done())
             return;
         judging_ = judge();

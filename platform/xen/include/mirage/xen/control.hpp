@@ -31,31 +31,17 @@ class control {
         return text == "suspend" ? control_request::suspend : control_request::none;
     }
 
-    /// Takes the request that there is, and leaves none: in a transaction, so that one that replaces it is not lost.
-    task<result<>> accept(store_transaction& t, control_request& wanted) {
-        wanted = control_request::none;
-        const auto text = co_await t.read(path);
-        if (!text)
-            co_return std::unexpected(text.error());
-        if (text->view().empty())
-            co_return result<>{};
-        wanted = request_of(text->view());
-        co_return co_await t.write(path, "");
-    }
-
     task<> listen() {
         static constexpr std::string_view features[] = {"feature-poweroff", "feature-reboot", "feature-suspend"};
-        auto watch = co_await store_.watch(path, changed_);
-        if (!watch)
+        if (!co_await store_.watch(watch_, path, changed_))
             co_return; // the toolstack has to destroy a domain that cannot hear it
-        watch_ = std::move(*watch);
         for (;;) {
             co_await changed_.wait();
-            control_request wanted{};
-            const auto acceptance = [this, &wanted](store_transaction& t) { return accept(t, wanted); };
-            const auto accepted = co_await store_.transact(acceptance);
-            if (accepted && wanted != control_request::none)
-                asked_ = wanted;
+            // In a transaction, so that a request that replaces another is not lost.
+            store_exchange taking{.path = path};
+            if (co_await store_.transact(taking))
+                if (const auto wanted = request_of(taking.was.view()); wanted != control_request::none)
+                    asked_ = wanted;
             // Here, because the watch fires at the beginning and after a move, where nobody has announced anything. Old
             // toolstacks do not let us; they do not look, either.
             for (const std::string_view feature : features)

@@ -19,6 +19,7 @@ struct netfront_asks {
         "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6", "multi-queue-max-queues",
     });
     static_assert(names.size() == count);
+    using answers = std::array<std::uint32_t, count>;
 };
 
 } // namespace detail
@@ -40,8 +41,6 @@ class netfront : frontend_driver {
     event readable_;
     frontend bus_;
     netfront_data_path<Domain> path_;
-    event carrier_changed_;
-    task<> following_carrier_;
     bool joins_;
     mac_address mac_{};
     std::uint32_t mtu_ = usual_mtu;
@@ -59,7 +58,7 @@ public:
 
     netfront(Domain& home, const netfront_sizes& sizes) noexcept
         : readable_{home.loop()}, bus_{home, "vif", *this}, path_{home, readable_, bus_.changed(), sizes},
-          carrier_changed_{home.loop()}, joins_{sizes.joined_frames != 0} {
+          joins_{sizes.joined_frames != 0} {
         published = bus_state::connected; // what Linux's netback waits for
     }
     netfront(const netfront&) = delete;
@@ -68,16 +67,7 @@ public:
 
     /// Connects interface `order`, counted by number from 0; waits until it is up or cannot be. errc::not_found: there is
     /// no such interface; errc::no_buffers; errc::unsupported: the backend is too old. stage() says how far it came.
-    [[nodiscard]] task<result<>> connect(std::size_t order) {
-        if (!path_.ready())
-            co_return std::unexpected(errc::no_buffers);
-        const auto number = co_await find_device(bus_.store(), "vif", order);
-        if (!number)
-            co_return std::unexpected(number.error());
-        if (const auto r = bus_.start(*number); !r)
-            co_return r;
-        co_return co_await bus_.settled();
-    }
+    [[nodiscard]] task<result<>> connect(std::size_t order) { return bus_.connect(order); }
     const frontend& bus() const noexcept { return bus_; }
     const netfront_data_path<Domain>& path() const noexcept { return path_; }
 
@@ -102,7 +92,9 @@ public:
 
 private:
     task<result<>> negotiate(frontend& bus) override {
-        std::array<std::uint32_t, asked::count> said{};
+        if (!path_.ready())
+            co_return std::unexpected(errc::no_buffers);
+        asked::answers said{};
         said[asked::mtu] = usual_mtu;
         said[asked::trusted] = 1; // whoever made the domain may say that the backend is none of his
         for (std::size_t i = 0; i < asked::count; ++i) {
@@ -118,19 +110,24 @@ private:
                     said[i] = static_cast<std::uint32_t>(*number);
             }
         }
+        co_return agree(bus, said);
+    }
+
+    /// Opens the rings for a backend that said so. Not part of the coroutine: there, it is more code.
+    [[gnu::noinline]] result<> agree(frontend& bus, const asked::answers& said) noexcept {
         if (said[asked::rx_copy] != 1)
-            co_return std::unexpected(errc::unsupported);
+            return std::unexpected(errc::unsupported);
         queues_offered_ = said[asked::queues] != 0;
         const bool scatter = said[asked::sg] == 1;
         // Frames of more than a page need several slots, and come in several pages.
         const std::uint32_t most = scatter && joins_ ? largest_joined : usual_mtu;
         mtu_ = std::clamp(said[asked::mtu], 576u, most); // RFC 1122 section 3.3.2
-        co_return path_.open(bus.backend_id(), {.scatter = scatter,
-                                                .checksum = said[asked::no_csum] == 0,
-                                                .checksum_ipv6 = said[asked::ipv6_csum] == 1,
-                                                .gso_ipv4 = scatter && said[asked::gso_tcpv4] == 1,
-                                                .gso_ipv6 = scatter && said[asked::gso_tcpv6] == 1,
-                                                .trusted = said[asked::trusted] != 0});
+        return path_.open(bus.backend_id(), {.scatter = scatter,
+                                             .checksum = said[asked::no_csum] == 0,
+                                             .checksum_ipv6 = said[asked::ipv6_csum] == 1,
+                                             .gso_ipv4 = scatter && said[asked::gso_tcpv4] == 1,
+                                             .gso_ipv6 = scatter && said[asked::gso_tcpv6] == 1,
+                                             .trusted = said[asked::trusted] != 0});
     }
 
     static constexpr auto published_names = std::to_array<std::string_view>({
@@ -153,37 +150,20 @@ private:
         co_return result<>{};
     }
 
-    task<result<>> begin(frontend&) override {
-        path_.serve();
-        following_carrier_ = follow_carrier();
-        if (!following_carrier_)
-            co_return std::unexpected(errc::no_buffers);
-        following_carrier_.start([](void*) noexcept {}, nullptr);
-        attached();
+    /// The backend says when its end of the link goes down and comes up; not every one does.
+    task<result<>> attend(frontend& bus, bool first) override {
+        if (first)
+            path_.serve();
+        const bool up = co_await bus.number_of("carrier", 1) != 0;
+        const bool is_new = first || (up && !path_.up());
+        path_.carrier(up);
+        if (is_new)
+            attached();
         co_return result<>{};
     }
 
-    /// The backend says when its end of the link goes down and comes up; not every one does.
-    task<> follow_carrier() {
-        const auto watch = co_await bus_.store().watch({bus_.backend_path(), "carrier"}, carrier_changed_);
-        for (bool up = true; watch;) {
-            co_await carrier_changed_.wait();
-            const bool was_up = up;
-            up = co_await bus_.number_of("carrier", 1) != 0;
-            path_.carrier(up);
-            if (up && !was_up)
-                attached();
-        }
-    }
-
-    bool disconnect() noexcept override {
-        following_carrier_.reset();
-        return path_.close();
-    }
-    void forget() noexcept override {
-        following_carrier_.reset();
-        path_.forget();
-    }
+    bool disconnect() noexcept override { return path_.close(); }
+    void forget() noexcept override { path_.forget(); }
     bool broken() const noexcept override { return path_.broken(); }
 };
 

@@ -19,6 +19,7 @@ enum class bus_state : std::uint8_t {
     closed = XenbusStateClosed,
     reconfiguring = XenbusStateReconfiguring,
     reconfigured = XenbusStateReconfigured,
+    absent = 15, ///< it is gone, or says nothing that is a number
 };
 
 /// Some of the states.
@@ -46,8 +47,8 @@ public:
     virtual task<result<>> negotiate(frontend& bus) = 0;
     /// Writes the keys of rings and channel below bus.path(). May be called several times, as transactions are.
     virtual task<result<>> publish(frontend& bus, store_transaction& t) = 0;
-    /// The backend is connected. Learns the rest, and begins to work.
-    virtual task<result<>> begin(frontend& bus) = 0;
+    /// The backend is connected. `first`: learns the rest, and begins to work. Later: something of the backend's has changed.
+    virtual task<result<>> attend(frontend& bus, bool first) = 0;
 
     /// Stops working, and takes everything back. False: the backend has pages mapped still; asked again later.
     virtual bool disconnect() noexcept = 0;
@@ -75,6 +76,15 @@ private:
             : resume_hook{[](resume_hook& h) noexcept { static_cast<hook&>(h).home.resumed(); }}, home{f} {}
     };
 
+    /// Has a device looked at that failed, for what no watch tells.
+    struct reminder final : timer {
+        event& changed;
+        explicit reminder(event& e) noexcept
+            : timer{[](timer& t) noexcept { static_cast<reminder&>(t).changed.set(); }}, changed{e} {}
+    };
+
+    static constexpr std::uint64_t nothing = ~std::uint64_t{0};
+
     scheduler& loop_;
     xenstore& store_;
     frontend_driver& driver_;
@@ -84,8 +94,11 @@ private:
     line<96> backend_;
     domid_t backend_id_ = 0;
     event changed_, settled_;
-    store_watch link_watch_, state_watch_;
+    reminder reminder_{changed_};
+    store_watch link_watch_, backend_watch_;
+    store_exchange state_change_;
     task<> running_;
+    std::uint32_t number_ = 0;
     std::uint32_t generation_ = 0; ///< how often the domain was resumed elsewhere
     std::uint32_t attempt_ = 0;    ///< in which of these the present attempt began
     errc failure_{};
@@ -101,6 +114,10 @@ public:
         home.on_resume(hook_);
     }
 
+    /// Connects the device of this kind that is `order`th by number; waits until it is up or cannot be. errc::not_found:
+    /// there are fewer.
+    [[nodiscard]] task<result<>> connect(std::size_t order);
+
     /// Begins to connect device `number` and to keep it connected, for as long as this lives. errc::no_buffers: memory
     /// is short.
     result<> start(std::uint32_t number) noexcept;
@@ -115,6 +132,7 @@ public:
 
     /// Our folder, below our domain's own.
     std::string_view path() const noexcept { return path_.view(); }
+    std::uint32_t number() const noexcept { return number_; }
     std::string_view backend_path() const noexcept { return backend_.view(); }
     domid_t backend_id() const noexcept { return backend_id_; }
     xenstore& store() const noexcept { return store_; }
@@ -123,33 +141,24 @@ public:
     event& changed() noexcept { return changed_; }
 
     /// What the backend says under `key`; `otherwise`, when it says nothing, or no number.
-    [[nodiscard]] task<std::uint64_t> number_of(std::string_view key, std::uint64_t otherwise);
+    [[nodiscard]] task<std::uint64_t> number_of(std::string_view key, std::uint64_t otherwise) {
+        return number_at({backend_path(), key}, otherwise);
+    }
 
     /// Tells the backend our state; unless the device is gone (errc::not_found). For the driver: only
     /// reconfiguring and the like; the frontend does the rest.
     [[nodiscard]] task<result<>> switch_to(bus_state s) { return change_state(s, false); }
 
-    /// The backend's state now; errc::not_found: it is gone.
-    [[nodiscard]] task<result<bus_state>> backend_state();
-
-    /// Waits until the backend is in one of the states `wanted`. errc::closed: it got into one of `fatal` before, is gone,
-    /// or the domain was resumed elsewhere meanwhile.
-    [[nodiscard]] task<result<bus_state>> backend_in(bus_states wanted, bus_states fatal = {});
-
 private:
     void resumed() noexcept;
     task<> run();
-    task<> change();
+    result<> outcome() const noexcept { return up_ ? result<>{} : std::unexpected(failure_); }
+    task<std::uint64_t> number_at(store_path path, std::uint64_t otherwise);
     task<result<>> find_backend();
-    task<result<>> connect();
+    task<result<>> attempt();
     task<result<>> change_state(bus_state s, bool publishes);
-    task<result<bus_state>> step(bus_state own, bus_states wanted, bus_states fatal);
-    task<> disconnect(std::uint32_t generation);
+    task<result<>> step(bus_state own, bus_states wanted, bus_states fatal);
 };
-
-/// The number of the device of a kind that is `order`th by number, of those that there are. errc::not_found: there are
-/// fewer.
-[[nodiscard]] task<result<std::uint32_t>> find_device(xenstore& store, std::string_view kind, std::size_t order);
 
 } // namespace mirage::xen
 

@@ -22,6 +22,19 @@ class store_transaction : public store_operations {
     using store_operations::store_operations;
 };
 
+/// The work of a transaction: gives a node that is there another value, unless it has that value, and keeps what it was.
+/// errc::not_found: it is not there.
+struct store_exchange {
+    store_path path{};
+    std::string_view text{};
+    store_value was{};
+    /// What else is written when the node is there, whatever its value.
+    task<result<>> (*more)(void* argument, store_transaction& t) = nullptr;
+    void* argument = nullptr;
+
+    task<result<>> operator()(store_transaction& t);
+};
+
 /// The domain's connection to the xenstore: requests side by side, watches, transactions. Everything that waits for a
 /// reply is memory of whoever waits; the store's own memory does not grow with what the other end says.
 ///
@@ -103,8 +116,8 @@ public:
     bool unusable() const noexcept { return broken_ || !ring_.is_open(); }
 
     /// Has `changed` set whenever the node at `path`, or anything below it, changes; it need not exist. Also set once at
-    /// the beginning, so look at the node after, never before. `changed` outlives the watch.
-    [[nodiscard]] task<result<store_watch>> watch(store_path path, event& changed);
+    /// the beginning, so look at the node after, never before. `changed` outlives the watch, which is `into`.
+    [[nodiscard]] task<result<>> watch(store_watch& into, store_path path, event& changed);
 
     /// Does `work(store_transaction&)`, which gives a task<result<>>, in a transaction; again, when somebody else has
     /// changed what it looked at. Its error undoes it and is given on. errc::would_block: somebody else always did.
@@ -148,6 +161,7 @@ private:
     }
     task<result<>> transact_by(void* work, task<result<>> (*call)(void*, store_transaction&));
     store_session* make_session(std::size_t text) noexcept;
+    store_session* make_watch(const store_path& path, event& changed) noexcept;
     task<> serve();
     void submit(store_request& r) noexcept;
     void end(store_request& r, errc failure) noexcept;

@@ -1,19 +1,53 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/combinators.hpp"
 #include "mirage/xen/xenbus.hpp"
 
 // The frontend's state machine, out of line: it runs when devices come and go.
 namespace mirage::xen {
 
 namespace detail {
-constexpr bus_state bus_state_of(const result<std::uint64_t>& number) noexcept {
-    return number && *number <= static_cast<unsigned>(bus_state::reconfigured) ? static_cast<bus_state>(*number)
-                                                                               : bus_state::unknown;
+/// `number`: what the node says; the greatest there is when it is not there, or says no number.
+constexpr bus_state bus_state_of(std::uint64_t number) noexcept {
+    return number <= static_cast<unsigned>(bus_state::reconfigured) ? static_cast<bus_state>(number)
+           : ~number == 0                                           ? bus_state::absent
+                                                                    : bus_state::unknown;
+}
+
+/// The `order`th smallest of the numbers among `names`; more than 32 bits when there are fewer.
+[[gnu::noinline]] inline std::uint64_t nth_device(const store_names& names, std::size_t order) noexcept {
+    // The smallest that has as many below it.
+    for (const std::string_view candidate : names) {
+        const auto number = store_number(candidate);
+        if (!number || *number > 0xffffffff)
+            continue;
+        std::size_t below = 0;
+        for (const std::string_view other : names) {
+            const auto n = store_number(other);
+            below += n && *n < *number ? 1 : 0;
+        }
+        if (below == order)
+            return *number;
+    }
+    return ~std::uint64_t{0};
 }
 } // namespace detail
 
+inline task<result<>> frontend::connect(std::size_t order) {
+    const auto names = co_await store_.directory({"device", kind_});
+    if (!names)
+        co_return std::unexpected(names.error());
+    const std::uint64_t number = detail::nth_device(*names, order);
+    if (number > 0xffffffff)
+        co_return std::unexpected(errc::not_found);
+    const auto started = start(static_cast<std::uint32_t>(number));
+    if (!started)
+        co_return started;
+    co_await settled_.wait();
+    co_return outcome();
+}
+
 inline result<> frontend::start(std::uint32_t number) noexcept {
+    number_ = number;
     path_.clear();
     path_ << "device/" << kind_ << '/' << number;
     running_ = run();
@@ -26,9 +60,7 @@ inline result<> frontend::start(std::uint32_t number) noexcept {
 inline task<result<>> frontend::settled() {
     if (!up_ && failure_ == errc{})
         co_await settled_.wait();
-    if (up_)
-        co_return result<>{};
-    co_return std::unexpected(failure_);
+    co_return outcome();
 }
 
 inline std::string_view frontend::waits_for() const noexcept {
@@ -44,105 +76,74 @@ inline std::string_view frontend::waits_for() const noexcept {
     return "nothing";
 }
 
-inline task<std::uint64_t> frontend::number_of(std::string_view key, std::uint64_t otherwise) {
-    const auto value = co_await store_.read({backend_path(), key});
+inline task<std::uint64_t> frontend::number_at(store_path path, std::uint64_t otherwise) {
+    const auto value = co_await store_.read(path);
     co_return (value ? value->number() : std::unexpected(value.error())).value_or(otherwise);
 }
 
 /// In a transaction, so that a device that is just being removed does not come back as one key.
 inline task<result<>> frontend::change_state(bus_state s, bool publishes) {
-    const auto change = [this, s, publishes](store_transaction& t) -> task<result<>> {
-        const char digit = static_cast<char>('0' + static_cast<unsigned>(s));
-        const std::string_view text{&digit, 1};
-        result<> done;
-        if (const auto now = co_await t.read({path(), "state"}); !now)
-            done = std::unexpected(now.error());
-        else if (!publishes && now->view() == text)
-            co_return done;
-        if (done && publishes)
-            done = co_await driver_.publish(*this, t);
-        if (done)
-            done = co_await t.write({path(), "state"}, text);
-        co_return done;
-    };
-    co_return co_await store_.transact(change);
-}
-
-inline task<result<bus_state>> frontend::backend_state() {
-    const auto value = co_await store_.read({backend_path(), "state"});
-    if (!value)
-        co_return std::unexpected(value.error());
-    co_return detail::bus_state_of(value->number());
-}
-
-inline task<result<bus_state>> frontend::backend_in(bus_states wanted, bus_states fatal) {
-    for (;;) {
-        const auto s = co_await backend_state();
-        if (!s || fatal.has(*s) || attempt_ != generation_)
-            co_return std::unexpected(s || s.error() == errc::not_found ? errc::closed : s.error());
-        if (wanted.has(*s))
-            co_return *s;
-        co_await changed_.wait();
+    state_change_.path = {path(), "state"};
+    state_change_.text = std::string_view{"0123456789"}.substr(static_cast<unsigned>(s), 1);
+    state_change_.more = nullptr;
+    if (publishes) {
+        state_change_.argument = this;
+        state_change_.more = [](void* self, store_transaction& t) {
+            auto& f = *static_cast<frontend*>(self);
+            return f.driver_.publish(f, t);
+        };
     }
+    return store_.transact(state_change_);
 }
 
-/// Reads who our backend is; watches its state.
+/// Reads who our backend is; watches all that it says.
 inline task<result<>> frontend::find_backend() {
     const auto where = co_await store_.read({path(), "backend"});
     if (!where)
         co_return std::unexpected(where.error());
-    const auto who = co_await store_.read({path(), "backend-id"});
-    if (!who)
-        co_return std::unexpected(who.error());
-    const auto id = who->number();
-    if (!id || *id >= DOMID_FIRST_RESERVED)
+    const std::uint64_t id = co_await number_at({path(), "backend-id"}, nothing);
+    if (id >= DOMID_FIRST_RESERVED)
         co_return std::unexpected(errc::malformed);
-    backend_id_ = static_cast<domid_t>(*id);
-    if (backend_path() == where->view() && state_watch_)
+    backend_id_ = static_cast<domid_t>(id);
+    if (backend_path() == where->view() && backend_watch_)
         co_return result<>{};
-    state_watch_.reset();
     backend_.clear();
     backend_ << where->view();
     if (backend_path() != where->view())
         co_return std::unexpected(errc::too_large);
-    auto watch = co_await store_.watch({backend_path(), "state"}, changed_);
-    if (!watch)
-        co_return std::unexpected(watch.error());
-    state_watch_ = std::move(*watch);
-    co_return result<>{};
+    co_return co_await store_.watch(backend_watch_, backend_path(), changed_);
 }
 
-inline task<result<>> frontend::connect() {
+inline task<result<>> frontend::attempt() {
     using enum bus_state;
-    const auto failed = [](const auto& r) { return std::unexpected(r.error()); };
 
     stage_ = stage::looking;
-    if (const auto r = co_await find_backend(); !r)
-        co_return failed(r);
+    result<> done = co_await find_backend();
+    if (!done)
+        co_return done;
     if (co_await number_of("online", 1) == 0) // it is being removed, and waits for us to be closed
         co_return std::unexpected(errc::closed);
 
     stage_ = stage::clearing;
-    const auto found = co_await backend_state();
-    if (!found)
-        co_return failed(found);
-    if (!bus_states{unknown, initialising, init_wait, closed}.has(*found))
-        if (const auto r = co_await step(closed, {closed, init_wait}, {}); !r)
-            co_return failed(r);
-
-    stage_ = stage::waiting;
-    if (const auto r = co_await step(initialising, init_wait, closing); !r)
-        co_return failed(r);
-
-    stage_ = stage::negotiating;
-    result<> done = co_await driver_.negotiate(*this);
-    if (!done)
-        co_return done;
-
-    stage_ = stage::publishing;
-    if (const auto r = co_await step(driver_.published, connected, {closing, closed}); !r)
-        co_return failed(r);
-    done = co_await driver_.begin(*this);
+    const bus_state found = detail::bus_state_of(co_await number_of("state", nothing));
+    if (found == absent)
+        co_return std::unexpected(errc::not_found);
+    if (!bus_states{unknown, initialising, init_wait, closed}.has(found))
+        done = co_await step(closed, {closed, init_wait}, {});
+    if (done) {
+        stage_ = stage::waiting;
+        done = co_await step(initialising, init_wait, closing);
+    }
+    if (done) {
+        stage_ = stage::negotiating;
+        done = co_await driver_.negotiate(*this);
+    }
+    if (done) {
+        stage_ = stage::publishing;
+        done = co_await step(driver_.published, connected, {closing, closed});
+    }
+    if (done)
+        done = co_await driver_.attend(*this, true);
     if (done)
         done = co_await switch_to(connected);
     if (done)
@@ -150,50 +151,47 @@ inline task<result<>> frontend::connect() {
     co_return done;
 }
 
-/// Switches to a state, and waits for what the backend makes of it.
-inline task<result<bus_state>> frontend::step(bus_state own, bus_states wanted, bus_states fatal) {
+/// Switches to a state, and waits until the backend is in one of the states `wanted`. errc::closed: it got into one of
+/// `fatal` before, is gone, or the domain was resumed elsewhere meanwhile.
+inline task<result<>> frontend::step(bus_state own, bus_states wanted, bus_states fatal) {
     const bool publishes = stage_ == stage::publishing;
-    if (const auto r = co_await change_state(own, publishes); !r)
-        co_return std::unexpected(r.error());
+    const result<> changed = co_await change_state(own, publishes);
+    if (!changed)
+        co_return changed;
     if (publishes)
         stage_ = stage::connecting;
-    co_return co_await backend_in(wanted, fatal);
-}
-
-inline task<> frontend::disconnect(std::uint32_t generation) {
-    while (!driver_.disconnect()) {
-        // Backends unmap when they are told that we are closing, if not before.
-        (void)co_await switch_to(bus_state::closing);
-        co_await loop_.sleep_for(std::chrono::milliseconds{20});
+    for (;;) {
+        const bus_state s = detail::bus_state_of(co_await number_of("state", nothing));
+        if (s == bus_state::absent || fatal.has(s) || attempt_ != generation_)
+            co_return std::unexpected(errc::closed);
+        if (wanted.has(s))
+            co_return result<>{};
+        co_await changed_.wait();
     }
-    if (generation == generation_)
-        (void)co_await switch_to(bus_state::closed);
 }
-
-inline task<> frontend::change() { co_await changed_.wait(); }
 
 inline task<> frontend::run() {
     using namespace std::chrono_literals;
     for (duration pause = 50ms;;) {
         const std::uint32_t generation = attempt_ = generation_;
-        if (!link_watch_) {
-            auto watch = co_await store_.watch({path(), "backend"}, changed_);
-            if (watch)
-                link_watch_ = std::move(*watch);
-        }
-        result<> r = co_await connect();
+        if (!link_watch_)
+            (void)co_await store_.watch(link_watch_, {path(), "backend"}, changed_);
+        result<> r = co_await attempt();
         const bool was_up = r && generation == generation_;
         if (was_up) {
             up_ = true;
             failure_ = errc{};
             settled_.set();
             const instant since = loop_.now();
-            while (generation == generation_ && !driver_.broken()) {
-                const auto s = co_await backend_state();
+            for (;;) {
                 using enum bus_state;
-                if (!s || !bus_states{connected, reconfiguring, reconfigured}.has(*s))
-                    break;
                 co_await changed_.wait();
+                if (generation != generation_ || driver_.broken())
+                    break;
+                if (!bus_states{connected, reconfiguring, reconfigured}.has(
+                        detail::bus_state_of(co_await number_of("state", nothing))))
+                    break;
+                (void)co_await driver_.attend(*this, false);
             }
             up_ = false;
             if (loop_.now() - since > 1s)
@@ -202,15 +200,24 @@ inline task<> frontend::run() {
             failure_ = r.error();
             settled_.set();
         }
-        co_await disconnect(generation);
+        while (!driver_.disconnect()) {
+            // Backends unmap when they are told that we are closing, if not before.
+            (void)co_await switch_to(bus_state::closing);
+            co_await loop_.sleep_for(20ms);
+        }
+        if (generation == generation_)
+            (void)co_await switch_to(bus_state::closed);
         if (generation != generation_)
             continue;
         // Not at once, so that two ends that disagree do not keep the domain busy; after an attempt that failed, when
         // something changes, or after a while, for what no watch tells. A backend that closed waits for us.
         co_await loop_.sleep_for(pause);
         pause = std::min<duration>(2 * pause, 1s);
-        if (!was_up)
-            (void)co_await with_timeout(loop_, change(), 10s);
+        if (!was_up) {
+            loop_.arm(reminder_, loop_.now() + 10s);
+            co_await changed_.wait();
+            reminder_.disarm();
+        }
     }
 }
 
@@ -219,26 +226,6 @@ inline void frontend::resumed() noexcept {
     up_ = false;
     driver_.forget();
     changed_.set();
-}
-
-inline task<result<std::uint32_t>> find_device(xenstore& store, std::string_view kind, std::size_t order) {
-    const auto names = co_await store.directory({"device", kind});
-    if (!names)
-        co_return std::unexpected(names.error());
-    // The `order`th smallest number: the smallest that has as many below it.
-    for (const std::string_view candidate : *names) {
-        const auto number = store_number(candidate);
-        if (!number || *number > 0xffffffff)
-            continue;
-        std::size_t below = 0;
-        for (const std::string_view other : *names) {
-            const auto n = store_number(other);
-            below += n && *n < *number ? 1 : 0;
-        }
-        if (below == order)
-            co_return static_cast<std::uint32_t>(*number);
-    }
-    co_return std::unexpected(errc::not_found);
 }
 
 } // namespace mirage::xen

@@ -250,29 +250,36 @@ inline bool xenstore::send() noexcept {
     return new (memory) store_session{*this};
 }
 
-inline task<result<store_watch>> xenstore::watch(store_path path, event& changed) {
+/// On the list, with its path and token behind it, and not sent yet. Not part of the coroutine: there, it is more code.
+[[gnu::noinline]] inline store_session* xenstore::make_watch(const store_path& path, event& changed) noexcept {
     const std::size_t size = path.size() + 1 + token_size + 1;
+    store_session* const session = make_session(size);
+    if (session == nullptr)
+        return nullptr;
+    session->fires_ = &changed;
+    char* at = session->text();
+    for (const std::string_view part : {path.folder, path.separator(), path.name, store_request::nul})
+        at = std::copy_n(part.data(), part.size(), at);
+    session->number_ = ++last_token_;
+    for (unsigned i = 0; i < token_size; ++i)
+        at[i] = "0123456789abcdef"[session->number_ >> (28 - 4 * i) & 15];
+    at[token_size] = '\0';
+    session->parts_[0] = {session->text(), size};
+    watches_.push_back(*session);
+    return session;
+}
+
+inline task<result<>> xenstore::watch(store_watch& into, store_path path, event& changed) {
+    into.reset();
     if (!path.valid())
         co_return std::unexpected(errc::invalid_argument);
-    store_watch owner{make_session(size)};
+    store_watch owner{make_watch(path, changed)};
     if (!owner)
         co_return std::unexpected(errc::no_buffers);
-    store_session& session = *owner.session_;
-    session.fires_ = &changed;
-    char* at = session.text();
-    for (const std::string_view part : {path.folder, path.separator(), path.name, store_request::nul}) {
-        std::copy_n(part.data(), part.size(), at);
-        at += part.size();
-    }
-    session.number_ = ++last_token_;
-    for (unsigned i = 0; i < token_size; ++i)
-        at[i] = "0123456789abcdef"[session.number_ >> (28 - 4 * i) & 15];
-    at[token_size] = '\0';
-    session.parts_[0] = {session.text(), size};
-    watches_.push_back(session);
-    if (const auto r = co_await answer{session, XS_WATCH}; !r)
-        co_return std::unexpected(r.error());
-    co_return owner;
+    const result<> done = co_await answer{*owner.session_, XS_WATCH};
+    if (done)
+        into = std::move(owner);
+    co_return done;
 }
 
 inline void store_session::destroy() noexcept {
@@ -298,6 +305,21 @@ inline task<result<>> xenstore::transact_by(void* work, task<result<>> (*call)(v
             co_return done;
     }
     co_return std::unexpected(errc::would_block);
+}
+
+inline task<result<>> store_exchange::operator()(store_transaction& t) {
+    auto now = co_await t.read(path);
+    if (!now)
+        co_return std::unexpected(now.error());
+    was = std::move(*now);
+    result<> done;
+    if (more != nullptr)
+        done = co_await more(argument, t);
+    else if (was.view() == text)
+        co_return done;
+    if (done)
+        done = co_await t.write(path, text);
+    co_return done;
 }
 
 inline void xenstore::answer::await_suspend(std::coroutine_handle<> h) const noexcept {
