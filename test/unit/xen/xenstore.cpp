@@ -311,10 +311,36 @@ TEST_CASE("transactions") {
         CHECK_FALSE(d.daemon.has("a"));
         CHECK(d.daemon.log.back() == "END F");
     }
-    SUBCASE("that cannot begin say why") {
+    SUBCASE("that can never begin say why") {
         d.daemon.most_transactions = 0;
-        CHECK(running{d, d.store().transact(both)}.take().error() == errc::no_buffers);
+        running t{d, d.store().transact(both)};
+        d.pass(std::chrono::seconds{2});
+        REQUIRE(t.done());
+        CHECK(t.take().error() == errc::no_buffers);
         CHECK(runs == 0);
+    }
+    SUBCASE("more than the store lets a domain have at a time wait for each other") {
+        std::vector<std::unique_ptr<running<result<>>>> all;
+        for (unsigned i = 0; i < 30; ++i)
+            all.push_back(std::make_unique<running<result<>>>(d, d.store().transact(both)));
+        d.pass(std::chrono::seconds{2});
+        for (const auto& t : all) {
+            REQUIRE(t->done());
+            CHECK(t->take().has_value());
+        }
+    }
+    SUBCASE("can begin while many that were given up are on their way out") {
+        d.daemon.per_turn = 0;
+        for (unsigned i = 0; i < 12; ++i) {
+            auto left = d.store().transact(both);
+            left.start([](void*) noexcept {}, nullptr);
+            (void)d.turn();
+        }
+        running t{d, d.store().transact(both)};
+        d.daemon.per_turn = 1000;
+        d.pass(std::chrono::seconds{2});
+        REQUIRE(t.done());
+        CHECK(t.take().has_value());
     }
     SUBCASE("with an id that is none are not begun") {
         d.daemon.answers = false;

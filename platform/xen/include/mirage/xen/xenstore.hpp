@@ -120,7 +120,8 @@ public:
     [[nodiscard]] task<result<>> watch(store_watch& into, store_path path, event& changed);
 
     /// Does `work(store_transaction&)`, which gives a task<result<>>, in a transaction; again, when somebody else has
-    /// changed what it looked at. Its error undoes it and is given on. errc::would_block: somebody else always did.
+    /// changed what it looked at. Its error undoes it and is given on. errc::would_block: somebody else always
+    /// did; errc::no_buffers: the store lets us have no more of them at a time, and that has not changed for a while.
     /// A `work` with a name lives until the task has ended; one without is kept.
     template <class Work>
     [[nodiscard]] task<result<>> transact(Work&& work) {

@@ -289,22 +289,30 @@ inline void store_session::destroy() noexcept {
 }
 
 inline task<result<>> xenstore::transact_by(void* work, task<result<>> (*call)(void*, store_transaction&)) {
+    result<> done;
     for (unsigned i = 0; i < attempts; ++i) {
-        store_session_owner owner{make_session(0)};
-        if (!owner)
-            co_return std::unexpected(errc::no_buffers);
-        store_session& session = *owner.session_;
-        result<> done = co_await answer{session, XS_TRANSACTION_START};
-        if (done) {
-            store_transaction transaction{*this, session.number_, session.epoch_};
-            done = co_await call(work, transaction);
-            if (done)
-                done = co_await answer{session, XS_TRANSACTION_END};
+        {
+            store_session_owner owner{make_session(0)};
+            if (!owner)
+                co_return std::unexpected(errc::no_buffers);
+            store_session& session = *owner.session_;
+            done = co_await answer{session, XS_TRANSACTION_START};
+            if (done) {
+                store_transaction transaction{*this, session.number_, session.epoch_};
+                done = co_await call(work, transaction);
+                if (done)
+                    done = co_await answer{session, XS_TRANSACTION_END};
+                if (done || done.error() != errc::would_block)
+                    co_return done;
+                continue;
+            }
         }
-        if (done || done.error() != errc::would_block)
+        // The store has only so many of a domain's at a time (ten, usually): others of ours are about to end.
+        if (done.error() != errc::no_buffers)
             co_return done;
+        co_await loop_.sleep_for(std::chrono::milliseconds{10});
     }
-    co_return std::unexpected(errc::would_block);
+    co_return done;
 }
 
 inline task<result<>> store_exchange::operator()(store_transaction& t) {
