@@ -7,6 +7,7 @@
 #include "mirage/device/random.hpp"
 #include "mirage/net/icmp.hpp"
 #include "mirage/net/ipv4.hpp"
+#include "mirage/net/ipv6.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/tcp.hpp"
 #include "mirage/net/udp.hpp"
@@ -26,11 +27,10 @@ namespace mirage::net {
 
 namespace hana = boost::hana;
 
-struct ipv6;
-
 /// What a stack is told when it is made. Members for layers that are not listed have no effect and no cost.
 struct config {
     ipv4_options network{};
+    ipv6_options ipv6{};
     tcp_options tcp{};
 };
 
@@ -92,7 +92,7 @@ struct find_transport<Protocol, First, Rest...> {
 
 } // namespace detail
 
-/// A TCP/IP stack over one interface, made of exactly the layers that are listed: ipv4, icmp, udp, tcp<...>.
+/// A TCP/IP stack over one interface, made of exactly the layers that are listed: ipv4, icmp, ipv6, udp, tcp<...>.
 ///
 /// What is not listed has no state, no code and no branch. The stack refers to its devices and must not outlive
 /// them; streams, listeners and sockets must not outlive the stack. Neither copied nor moved.
@@ -102,7 +102,8 @@ class stack {
     static_assert(decltype(hana::length(hana::to_set(layers)) == hana::length(layers))::value,
                   "stack: a layer is listed twice");
     static_assert(decltype(hana::any_of(layers, detail::is_network) || hana::all_of(layers, detail::is_satisfied))::value,
-                  "stack: a transport layer (tcp, udp, icmp) needs an IP layer, add mirage::net::ipv4 to the list");
+                  "stack: a transport layer (tcp, udp, icmp) needs an IP layer, add mirage::net::ipv4 or "
+                  "mirage::net::ipv6 to the list");
 
     template <std::uint8_t Protocol>
     using transport = typename detail::find_transport<Protocol, Layers...>::type;

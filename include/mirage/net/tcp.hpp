@@ -710,6 +710,8 @@ private:
     /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
     std::size_t segment_limit(const connection_type& c) const noexcept {
         if constexpr (capabilities.tso_size != 0) {
+            if (!is_ipv4(c.tuple.remote.address)) // devices are asked for segments of IPv4 alone
+                return c.tcb.mss;
             const std::size_t most = stack_.device().offloads().tso_size;
             if (most > c.tcb.mss + 80u)
                 return (most - 80) / c.tcb.mss * c.tcb.mss;
@@ -771,7 +773,7 @@ private:
         const mutable_octets at = room.transport(header_length);
         bool offloaded = gso_size != 0;
         if constexpr (capabilities.tx_checksum)
-            offloaded |= stack_.device().offloads().tx_checksum;
+            offloaded |= is_ipv4(tuple.remote.address) && stack_.device().offloads().tx_checksum;
         const auto pseudo = wire::pseudo_header_sum(tuple.local.address, tuple.remote.address, tcp::protocol,
                                                     static_cast<std::uint16_t>(header_length + seg.length));
         if (offloaded) {

@@ -341,7 +341,7 @@ private:
         const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
         bool offloaded = false;
         if constexpr (capabilities.tx_checksum)
-            offloaded = stack_.device().offloads().tx_checksum;
+            offloaded = is_ipv4(to.address) && stack_.device().offloads().tx_checksum;
         if (offloaded) {
             header.emit_for_offload(room.transport(8), pseudo);
         } else {

@@ -99,9 +99,10 @@ constexpr partial_sum pseudo_header_sum(const ipv6_address& source, const ipv6_a
 
 /// The same over the family that the addresses are of: both are of one.
 constexpr partial_sum pseudo_header_sum(const ip_address& source, const ip_address& destination, std::uint8_t protocol,
-                                        std::uint16_t length) noexcept {
-    return destination.is_ipv4() ? pseudo_header_sum(source.v4(), destination.v4(), protocol, length)
-                                 : pseudo_header_sum(source.v6(), destination.v6(), protocol, std::uint32_t{length});
+                                        std::uint32_t length) noexcept {
+    return destination.is_ipv4()
+               ? pseudo_header_sum(source.v4(), destination.v4(), protocol, static_cast<std::uint16_t>(length))
+               : pseudo_header_sum(source.v6(), destination.v6(), protocol, length);
 }
 
 /// A sum over pieces of any length, laid end to end: keeps count of odd offsets.
