@@ -113,4 +113,14 @@ concept reattachable = netif<D> && requires(const D dev) {
     { dev.attachments() } noexcept -> std::same_as<unsigned>;
 };
 
+/// A NETIF that can keep frames back that are for Ethernet groups nobody here wants, so that they wake nobody up.
+///
+/// `dev.hear(group)`      one more user of `group`. From the first call on, frames of other groups may be kept back.
+/// `dev.ignore(group)`    one user less.
+template <class D>
+concept group_filtering = netif<D> && requires(D dev, mac_address group) {
+    { dev.hear(group) } noexcept -> std::same_as<void>;
+    { dev.ignore(group) } noexcept -> std::same_as<void>;
+};
+
 } // namespace mirage

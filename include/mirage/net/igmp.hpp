@@ -75,8 +75,15 @@ class igmp::state {
         stack_.device_touched();
     }
 
+    /// Whether the interface is told which groups matter; not where IPv6 has groups of its own, which this layer does not
+    /// know.
+    static constexpr bool filters = group_filtering<typename Stack::device_type> && !Stack::has_ipv6;
+
 public:
-    state(Stack& owner, const auto&) noexcept : stack_{owner} {}
+    state(Stack& owner, const auto&) noexcept : stack_{owner} {
+        if constexpr (filters)
+            stack_.device().hear(multicast_mac(all_hosts_group));
+    }
     state(const state&) = delete;
     state& operator=(const state&) = delete;
 
@@ -86,12 +93,20 @@ public:
     /// One more user of `group`: its packets are delivered until leave() was called as often. errc::invalid_argument:
     /// not a multicast group; errc::no_buffers: group_membership::max_groups already.
     result<> join(ipv4_address group) noexcept {
+        [[maybe_unused]] const bool was = filters && groups_.is_member(group);
         const auto joined = groups_.join(group, stack_.now());
+        if constexpr (filters)
+            if (joined && !was)
+                stack_.device().hear(multicast_mac(group));
         set_alarm();
         return joined;
     }
     void leave(ipv4_address group) noexcept {
+        [[maybe_unused]] const bool was = filters && groups_.is_member(group);
         groups_.leave(group, stack_.now());
+        if constexpr (filters)
+            if (was && !groups_.is_member(group))
+                stack_.device().ignore(multicast_mac(group));
         set_alarm();
     }
 

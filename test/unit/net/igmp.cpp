@@ -354,3 +354,61 @@ TEST_CASE("what an IGMP message looks like on the link (RFC 3376 section 4)") {
     CHECK(b.igmp_frames.size() == 3);
     CHECK(b.here.get<net::igmp>().statistics().queries == 1);
 }
+
+namespace {
+
+/// An end of a link that notes which Ethernet groups are wanted.
+struct listening_end {
+    static constexpr offload capabilities = memory::netif<>::capabilities;
+    memory::netif<>& end;
+    std::vector<mac_address> wanted{};
+
+    mac_address mac() const noexcept { return end.mac(); }
+    std::size_t mtu() const noexcept { return end.mtu(); }
+    offload offloads() const noexcept { return end.offloads(); }
+    std::size_t receive(std::span<received_frame> burst) noexcept { return end.receive(burst); }
+    result<> transmit(const transmit_frame& frame) noexcept { return end.transmit(frame); }
+    void flush() noexcept { end.flush(); }
+    event& readable() noexcept { return end.readable(); }
+    const buffer_pool& receive_pool() const noexcept { return end.receive_pool(); }
+    void hear(mac_address g) noexcept { wanted.push_back(g); }
+    void ignore(mac_address g) noexcept { wanted.erase(std::ranges::find(wanted, g)); }
+};
+static_assert(group_filtering<listening_end> && !group_filtering<memory::netif<>>);
+
+} // namespace
+
+TEST_CASE("an interface that can keep groups back is told which ones matter (RFC 1112 section 7.3)") {
+    memory::simulation world;
+    memory::seeded_random random{63};
+    memory::link<> wire{world.loop()};
+    listening_end end{wire.a()};
+    using listening_stack = net::stack<listening_end, memory::virtual_clock, memory::seeded_random, net::ipv4, net::udp, net::igmp>;
+    listening_stack stack{world.loop(), end, world.clock(), random, {.network = {.ipv4 = {{10, 0, 0, 1}, 24}}}};
+    const auto mac = [](ipv4_address of) { return net::multicast_mac(of); };
+    using macs = std::vector<mac_address>;
+
+    CHECK(end.wanted == macs{mac(net::all_hosts_group)}); // RFC 1112 section 7.2: for ever
+    auto first = stack.udp().bind(1), second = stack.udp().bind(2);
+    REQUIRE(first.join(group));
+    REQUIRE(second.join(group));
+    REQUIRE(second.join(other_group));
+    CHECK(end.wanted == macs{mac(net::all_hosts_group), mac(group), mac(other_group)});
+    first.leave(group);
+    CHECK(end.wanted == macs{mac(net::all_hosts_group), mac(group), mac(other_group)});
+    second.leave(group);
+    second.leave(group); // has left already
+    CHECK(end.wanted == macs{mac(net::all_hosts_group), mac(other_group)});
+
+    // Two groups, one Ethernet address (RFC 1112 section 6.4): it is wanted twice.
+    constexpr ipv4_address alias{239, 129, 2, 3};
+    REQUIRE(mac(alias) == mac(group));
+    REQUIRE(first.join(group));
+    REQUIRE(second.join(alias));
+    first.leave(group);
+    CHECK(end.wanted == macs{mac(net::all_hosts_group), mac(other_group), mac(alias)});
+    CHECK_FALSE(first.join(ipv4_address{10, 0, 0, 9}));
+    REQUIRE(first.join(net::all_hosts_group));
+    first.leave(net::all_hosts_group);
+    CHECK(end.wanted.size() == 3);
+}

@@ -22,7 +22,7 @@ namespace {
 struct front_end final : netfront<memory_domain> {
     using netfront<memory_domain>::netfront;
 };
-static_assert(mirage::netif<front_end>);
+static_assert(mirage::netif<front_end> && mirage::group_filtering<front_end>);
 
 /// An interface of a domain in memory: what `xl` and netback make of it.
 struct vif {
@@ -41,7 +41,8 @@ struct vif {
     explicit vif(memory_domain& h, unsigned n = 0, domid_t peer = 0) : home{h}, number{n}, bus{h, "vif", n, peer} {
         bus.offer = [this] {
             for (const char* key : {"feature-sg", "feature-gso-tcpv4", "feature-gso-tcpv6", "feature-rx-copy",
-                                    "feature-ipv6-csum-offload", "feature-no-csum-offload", "multi-queue-max-queues"})
+                                    "feature-ipv6-csum-offload", "feature-no-csum-offload", "multi-queue-max-queues",
+                                    "feature-dynamic-multicast-control"})
                 if (home.daemon.has(bus.back(key)))
                     home.daemon.remove(bus.back(key));
             for (const auto& [key, value] : features)
@@ -319,6 +320,119 @@ TEST_CASE("netfront survives what its backend goes through") {
         w.home.pass(3s);
         CHECK(w.works());
         CHECK(w.front->attachments() == before + 1);
+    }
+}
+
+TEST_CASE("groups that nobody wants are kept back by a backend that can") {
+    constexpr mac_address one{{1, 0, 0x5e, 0, 0, 1}}, two{{1, 0, 0x5e, 0, 0, 2}};
+    const char* const request = "request-multicast-control";
+    using groups = std::vector<mac_address>;
+    world w;
+    const auto told = [&](const groups& all) {
+        w.home.pass(50ms);
+        return w.net.rings.groups == all;
+    };
+    w.net.features["feature-dynamic-multicast-control"] = "1";
+    w.net.attach();
+
+    SUBCASE("it is not asked before somebody speaks of groups") {
+        w.open();
+        CHECK(told({}));
+        CHECK(w.net.key(request) == "(none)");
+    }
+    SUBCASE("what is said before it is there") {
+        w.front->hear(one);
+        w.front->hear(two);
+        w.front->ignore(two);
+        w.open();
+        CHECK(told({one}));
+        CHECK(w.net.key(request) == "1");
+        CHECK(w.works());
+    }
+    SUBCASE("users of a group are counted") {
+        w.open();
+        w.front->hear(one);
+        w.front->hear(one);
+        w.front->hear(two);
+        CHECK(told({one, two}));
+        CHECK(w.net.key(request) == "1");
+        w.front->ignore(one);
+        CHECK(told({one, two}));
+        w.front->ignore(one);
+        CHECK(told({two}));
+        w.front->ignore(one); // one too many
+        w.front->ignore(two);
+        CHECK(told({}));
+        w.front->hear(one);
+        CHECK(told({one}));
+        CHECK(w.works());
+    }
+    SUBCASE("one that starts again is told again") {
+        w.open();
+        w.front->hear(one);
+        CHECK(told({one}));
+        for (int i = 0; i < 3; ++i) {
+            w.net.rings.groups.clear();
+            w.net.bus.restart();
+            w.home.pass(3s);
+            CHECK(told({one}));
+            CHECK(w.works());
+        }
+    }
+    SUBCASE("where the domain goes, too") {
+        w.open();
+        w.front->hear(two);
+        CHECK(told({two}));
+        w.home.move([&] {
+            w.net.bus.connections = w.net.bus.disconnections = 0;
+            w.net.rings.held.clear();
+            w.net.rings.groups.clear();
+            w.net.attach();
+        });
+        w.home.pass(3s);
+        CHECK(told({two}));
+        CHECK(w.net.key(request) == "1");
+    }
+    SUBCASE("a ring that is full is waited for") {
+        w.open();
+        w.net.serves = false;
+        while (w.front->transmit({.headers = as_octets(std::string(60, 'x'))})) {
+        }
+        w.front->hear(one);
+        CHECK(told({}));
+        w.net.serves = true;
+        w.front->flush();
+        (void)w.home.channels.fire(w.net.port);
+        w.net.rings.serve();
+        w.net.push();
+        w.home.pass(50ms);
+        std::array<received_frame, 4> burst;
+        (void)w.front->receive(burst); // looks at the answers
+        CHECK(told({one}));
+        CHECK(w.net.key(request) == "1");
+    }
+    SUBCASE("more groups than a filter has room for: everything is heard") {
+        w.open();
+        for (std::uint8_t i = 0; i < 33; ++i)
+            w.front->hear({{1, 0, 0x5e, 1, 1, i}});
+        w.home.pass(50ms);
+        CHECK(w.net.key(request) == "0");
+    }
+    SUBCASE("a backend that cannot is told nothing") {
+        w.net.features.erase("feature-dynamic-multicast-control");
+        w.net.attach();
+        w.front->hear(one);
+        w.open();
+        CHECK(told({}));
+        CHECK(w.net.key(request) == "(none)");
+        CHECK(w.works());
+    }
+    SUBCASE("a device that is removed meanwhile does not come back as one key") {
+        w.open();
+        w.net.bus.detach();
+        w.front->hear(one);
+        w.home.pass(1s);
+        CHECK_FALSE(w.home.daemon.has(w.net.bus.front(request)));
     }
 }
 

@@ -3,6 +3,7 @@
 #include "mirage/core/line.hpp"
 #include "mirage/core/text_table.hpp"
 #include "mirage/xen/netfront/data_path.hpp"
+#include "mirage/xen/netfront/group_filter.hpp"
 #include "mirage/xen/netfront/mac_text.hpp"
 #include "mirage/xen/xenbus.hpp"
 
@@ -46,11 +47,15 @@ class netfront : frontend_driver {
     std::uint32_t mtu_ = usual_mtu;
     bool queues_offered_ = false;
     unsigned attachments_ = 0;
+    group_filter groups_{};
+    event groups_changed_;
+    task<> filtering_{}; ///< from the first hear() on
 
     /// The switch may have to learn where we are, and learns it from what we send.
     void attached() noexcept {
         ++attachments_;
         readable_.set();
+        groups_changed_.set();
     }
 
 public:
@@ -58,7 +63,7 @@ public:
 
     netfront(Domain& home, const netfront_sizes& sizes) noexcept
         : readable_{home.loop()}, bus_{home, "vif", *this}, path_{home, readable_, bus_.changed(), sizes},
-          joins_{sizes.joined_frames != 0} {
+          joins_{sizes.joined_frames != 0}, groups_changed_{home.loop()} {
         published = bus_state::connected; // what Linux's netback waits for
     }
     netfront(const netfront&) = delete;
@@ -90,7 +95,60 @@ public:
     }
     void flush() noexcept { path_.flush(); }
 
+    /// One more user of a multicast address. From the first on, a backend that can (feature-dynamic-multicast-control)
+    /// is asked to keep back the frames of groups that have none: they wake nobody up.
+    void hear(mac_address group) noexcept {
+        groups_.hear(group);
+        tell_groups();
+    }
+    /// One user less.
+    void ignore(mac_address group) noexcept {
+        groups_.ignore(group);
+        tell_groups();
+    }
+
 private:
+    void tell_groups() noexcept {
+        if (!filtering_) {
+            filtering_ = keep_filter();
+            if (!filtering_)
+                return; // without memory for it, everything is heard
+            filtering_.start([](void*) noexcept {}, nullptr);
+        }
+        groups_changed_.set();
+    }
+
+    task<> keep_filter() {
+        for (unsigned told = 0;;) {
+            co_await groups_changed_.wait();
+            if (!path_.serving() || co_await bus_.number_of("feature-dynamic-multicast-control", 0) != 1)
+                continue;
+            const unsigned now = attachments_;
+            if (told != now)
+                groups_.forget();
+            // The list first: what is wanted already passes when the filter begins.
+            const auto tell = [&](mac_address group, bool add) { return path_.filter(group, add).has_value(); };
+            const bool all = groups_.tell(tell);
+            path_.flush();
+            if (!all) { // the ring is full
+                co_await bus_.loop().sleep_for(std::chrono::milliseconds{10});
+                groups_changed_.set();
+                continue;
+            }
+            if (told == now && !groups_.overflowed())
+                continue;
+            const auto asks = [&](store_transaction& t) -> task<result<>> {
+                // not into the folder of a device that has just been removed
+                const auto there = co_await t.read({bus_.path(), "state"});
+                if (!there)
+                    co_return std::unexpected(there.error());
+                co_return co_await t.write({bus_.path(), "request-multicast-control"}, groups_.overflowed() ? "0" : "1");
+            };
+            if (co_await bus_.store().transact(asks))
+                told = now;
+        }
+    }
+
     task<result<>> negotiate(frontend& bus) override {
         if (!path_.ready())
             co_return std::unexpected(errc::no_buffers);

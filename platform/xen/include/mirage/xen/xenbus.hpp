@@ -155,6 +155,7 @@ private:
     result<> outcome() const noexcept { return up_ ? result<>{} : std::unexpected(failure_); }
     task<std::uint64_t> number_at(store_path path, std::uint64_t otherwise);
     task<result<>> find_backend();
+    task<result<>> work_of(enum stage s);
     task<result<>> attempt();
     task<result<>> change_state(bus_state s, bool publishes);
     task<result<>> step(bus_state own, bus_states wanted, bus_states fatal);

@@ -114,41 +114,45 @@ inline task<result<>> frontend::find_backend() {
     co_return co_await store_.watch(backend_watch_, backend_path(), changed_);
 }
 
+/// The work of a stage.
+[[gnu::noinline]] inline task<result<>> frontend::work_of(enum stage s) {
+    using enum bus_state;
+    switch (s) {
+    case stage::looking: return find_backend();
+    case stage::clearing: return step(closed, {closed, init_wait}, {});
+    case stage::waiting: return step(initialising, init_wait, closing);
+    case stage::negotiating: return driver_.negotiate(*this);
+    case stage::publishing: return step(driver_.published, connected, {closing, closed});
+    case stage::connecting: return driver_.attend(*this, true);
+    case stage::serving: break;
+    }
+    return switch_to(connected);
+}
+
+/// Goes from stage to stage. One place that awaits serves all of them: each would be code of its own.
 inline task<result<>> frontend::attempt() {
     using enum bus_state;
-
-    stage_ = stage::looking;
-    result<> done = co_await find_backend();
-    if (!done)
-        co_return done;
-    if (co_await number_of("online", 1) == 0) // it is being removed, and waits for us to be closed
-        co_return std::unexpected(errc::closed);
-
-    stage_ = stage::clearing;
-    const bus_state found = detail::bus_state_of(co_await number_of("state", nothing));
-    if (found == absent)
-        co_return std::unexpected(errc::not_found);
-    if (!bus_states{unknown, initialising, init_wait, closed}.has(found))
-        done = co_await step(closed, {closed, init_wait}, {});
-    if (done) {
-        stage_ = stage::waiting;
-        done = co_await step(initialising, init_wait, closing);
+    for (unsigned next = 0;; ++next) {
+        const auto now = static_cast<enum stage>(next);
+        if (now != stage::serving)
+            stage_ = now;
+        const result<> done = co_await work_of(now);
+        if (!done)
+            co_return done;
+        if (now == stage::serving)
+            break;
+        if (now != stage::looking)
+            continue;
+        if (co_await number_of("online", 1) == 0) // it is being removed, and waits for us to be closed
+            co_return std::unexpected(errc::closed);
+        const bus_state found = detail::bus_state_of(co_await number_of("state", nothing));
+        if (found == absent)
+            co_return std::unexpected(errc::not_found);
+        if (bus_states{unknown, initialising, init_wait, closed}.has(found))
+            ++next; // nothing to clear
     }
-    if (done) {
-        stage_ = stage::negotiating;
-        done = co_await driver_.negotiate(*this);
-    }
-    if (done) {
-        stage_ = stage::publishing;
-        done = co_await step(driver_.published, connected, {closing, closed});
-    }
-    if (done)
-        done = co_await driver_.attend(*this, true);
-    if (done)
-        done = co_await switch_to(connected);
-    if (done)
-        stage_ = stage::serving;
-    co_return done;
+    stage_ = stage::serving;
+    co_return result<>{};
 }
 
 /// Switches to a state, and waits until the backend is in one of the states `wanted`. errc::closed: it got into one of
