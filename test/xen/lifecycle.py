@@ -169,6 +169,30 @@ def save_and_restore(suite):
         say(word)
 
 
+def live_migration(suite):
+    """From this host to this host, by the toolstack's own way: memory is copied while the guest runs, and a connection and
+    an upload go on."""
+    guest = suite.served("echo.xen", "10.0.0.16")
+    before = guest.domid()
+    say = suite.talk("10.0.0.16")
+    say("before")
+    suite.bed.run("""dd if=/dev/urandom of=/job/tmp/sent bs=64k count=256 2>/dev/null
+        (nc 10.0.0.16 7 </job/tmp/sent >/job/tmp/back; echo done >/job/tmp/ended) >/dev/null 2>&1 &""")
+    suite.bed.run(f"xl migrate -s '' {guest.name} 'xl migrate-receive'", 180)
+    check(guest.domid() != before, "it is the same domain")
+    suite.reach(guest, "10.0.0.16", 60)
+    say("after")
+    suite.bed.run("n=0; until [ -e /job/tmp/ended ]; do usleep 200000; n=$((n + 1)); [ $n -ge 450 ] && exit 1; done; "
+                  "cmp /job/tmp/sent /job/tmp/back", 120)
+
+
+def hello_runs_in_many_gib(suite):
+    """A memory map of 16 GiB, of which Xen gives what the guest touches: the bed's machine has not as much."""
+    guest = suite.guest("hello.xen", memory=32, extra=["maxmem = 16384"]).create()
+    equal(guest.wait_state("poweroff", "crash"), "poweroff", "state")
+    check("Hello, world!" in guest.console(), guest.console())
+
+
 def too_little_memory_is_explained(suite):
     """An application whose buffers (16 MiB) do not fit: its last words say so, and it is a crash to the toolstack."""
     guest = suite.guest("guest-transfer.xen", memory=6, vifs=1, cmdline="--ipv4=10.0.0.14/24").create()
@@ -185,4 +209,5 @@ CHECKS = [hello_says_hello_and_powers_off, hello_runs_in_the_least_memory_that_x
           boot_keys_that_are_wrong_are_explained, xl_takes_every_configuration_of_the_build,
           the_platform_keeps_its_promises, every_fault_is_reported, suspend_without_a_store_goes_on,
           shutdown_requests_are_obeyed, a_rebooted_guest_comes_back, pause_and_unpause, save_and_restore,
+          live_migration, hello_runs_in_many_gib,
           too_little_memory_is_explained, website_serves_in_2_mib]

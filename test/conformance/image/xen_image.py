@@ -5,12 +5,14 @@
 usage: xen_image.py IMAGE [--devices=netif:NAME,block:NAME...] [--without=REGEX]
 
 Segments (never W+X, whole pages, nothing below the image's base, no undefined symbol), the notes that the domain builder
-reads, the manifest for the tools, and what is not in the image."""
+reads, the manifest for the tools, libvirt's XML that is made from it, and what is not in the image."""
 import argparse
+import os
 import re
 import struct
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 PAGE, BASE = 4096, 0x10000
 PHYS32_ENTRY, SUSPEND_CANCEL, GUEST_OS = 18, 14, 6
@@ -52,6 +54,19 @@ def notes(octets, segments):
     return found
 
 
+def check_libvirt(image, devices):
+    """XML of a PVH domain with a device for each of the manifest's; xl's own form is for xl to judge (test/xen)."""
+    tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../tools/xl-config.py")
+    domain = xml.etree.ElementTree.fromstring(run(sys.executable, tool, "--libvirt", "--memory", "48", image))
+    check(domain.get("type") == "xen" and domain.find("os/type").get("machine") == "xenpvh", "libvirt: no PVH domain")
+    check(domain.findtext("os/kernel") == os.path.abspath(image), "libvirt: another kernel")
+    check(domain.findtext("memory") == "48" and domain.find("memory").get("unit") == "MiB", "libvirt: another memory")
+    kinds = [d.partition(":")[0] for d in devices]
+    check(len(domain.findall("devices/interface")) == kinds.count("netif"), "libvirt: not an interface for each netif")
+    targets = [d.get("dev") for d in domain.findall("devices/disk/target")]
+    check(targets == ["xvd" + "abcdef"[i] for i in range(kinds.count("block"))], f"libvirt: disks {targets}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("image")
@@ -73,6 +88,8 @@ def main():
     manifest = run("objcopy", "--dump-section", ".mirage.manifest=/dev/stdout", asked.image, "/dev/null").strip("\0")
     wanted = "".join(d.replace(":", " ") + "\n" for d in asked.devices.split(",") if d)
     check(manifest == wanted, f"the manifest says {manifest!r}, not {wanted!r}")
+
+    check_libvirt(asked.image, [d for d in asked.devices.split(",") if d])
 
     symbols = run("nm", "-C", asked.image).splitlines()
     check(not [s for s in symbols if re.match(r" +U ", s)], "undefined symbols")
