@@ -204,18 +204,18 @@ inline task<> frontend::run() {
             failure_ = r.error();
             settled_.set();
         }
-        while (!driver_.disconnect()) {
-            // Backends unmap when they are told that we are closing, if not before.
-            (void)co_await switch_to(bus_state::closing);
-            co_await loop_.sleep_for(20ms);
+        // Not at once again, so that two ends that disagree do not keep the domain busy; after an attempt that failed, when
+        // something changes, or after a while, for what no watch tells. A backend that closed waits for us, and one that has
+        // pages mapped unmaps them when it is told that we are closing, if not before.
+        for (bool free = false; !free;) {
+            free = driver_.disconnect();
+            if (free && generation != generation_)
+                break;
+            (void)co_await switch_to(free ? bus_state::closed : bus_state::closing);
+            co_await loop_.sleep_for(free ? pause : duration{20ms});
         }
-        if (generation == generation_)
-            (void)co_await switch_to(bus_state::closed);
         if (generation != generation_)
             continue;
-        // Not at once, so that two ends that disagree do not keep the domain busy; after an attempt that failed, when
-        // something changes, or after a while, for what no watch tells. A backend that closed waits for us.
-        co_await loop_.sleep_for(pause);
         pause = std::min<duration>(2 * pause, 1s);
         if (!was_up) {
             loop_.arm(reminder_, loop_.now() + 10s);
