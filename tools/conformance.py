@@ -57,6 +57,17 @@ TITLES = {
     9109: "NTP Port Randomization",
     2236: "Internet Group Management Protocol, Version 2", 3376: "Internet Group Management Protocol, Version 3",
     2113: "IP Router Alert Option",
+    2464: "IPv6 over Ethernet", 2675: "IPv6 Jumbograms", 2711: "IPv6 Router Alert Option",
+    3590: "Source Address Selection for MLD", 3810: "Multicast Listener Discovery, Version 2", 3971: "Secure Neighbor Discovery",
+    4193: "Unique Local IPv6 Unicast Addresses", 4291: "IPv6 Addressing Architecture", 4443: "ICMPv6",
+    4861: "Neighbor Discovery for IP version 6", 4862: "IPv6 Stateless Address Autoconfiguration",
+    5095: "Deprecation of Type 0 Routing Headers in IPv6", 5453: "Reserved IPv6 Interface Identifiers",
+    5952: "A Recommendation for IPv6 Address Text Representation", 6104: "Rogue IPv6 Router Advertisements",
+    6724: "Default Address Selection for IPv6", 6946: "Processing of IPv6 Atomic Fragments",
+    7112: "Implications of Oversized IPv6 Header Chains", 7217: "Semantically Opaque Interface Identifiers",
+    7527: "Enhanced Duplicate Address Detection", 7559: "Packet-Loss Resiliency for Router Solicitations",
+    8021: "IPv6 Atomic Fragments Considered Harmful", 8106: "Router Advertisement Options for DNS",
+    8201: "Path MTU Discovery for IP version 6", 8504: "IPv6 Node Requirements", 8981: "Temporary IPv6 Addresses",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"
@@ -75,7 +86,10 @@ says that it checks a rule of it, not that it checks every rule.
 | SYN cookies (RFC 4987 section 3.6): the oldest half-open connection gives way when there are too many (section 3.3) | `net/tcp/listener.hpp` |
 | Explicit congestion notification (RFC 3168) | `net/tcp/` |
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
-| IPv6 (RFC 8200) and what belongs to it | `net/` |
+| Temporary addresses (RFC 8981), DHCPv6 (RFC 8415), search lists from routers (RFC 8106 section 5.2) | `net/ndp_host.hpp` |
+| Version 1 of MLD, leaving groups, groups of applications over IPv6 (RFC 3810) | `net/ndp_host.hpp` |
+| Checksum and segmentation offload over IPv6: done by us, a segment at a time | `net/tcp.hpp`, the backends |
+| Connecting by name over IPv6 (RFC 8305 section 4): addresses of both families race only when they are given | `net/connect.hpp` |
 | IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |
 """
 

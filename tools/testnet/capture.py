@@ -17,11 +17,13 @@ from .wait import wait_until
 # receiver's sum agrees (RFC 1071 section 1).
 WRONG = " || ".join([
     "_ws.malformed", "_ws.short", "ip.checksum.status == 0", "udp.checksum.status == 0", "icmp.checksum.status == 0",
+    "icmpv6.checksum.status == 0",
     "(tcp.checksum.status == 0 && !tcp.checksum.ffff)", "ip.bogus_ip_length", "ip.bogus_header_length",
     "ip.opt.len.invalid", "tcp.bogus_header_length", "tcp.option.len.invalid", "udp.length.bad"])
 # without reassembly: each packet is judged by itself, and a long transfer costs tshark no more than a short one
 _CHECKS = ["-oip.check_checksum:TRUE", "-otcp.check_checksum:TRUE", "-oudp.check_checksum:TRUE",
-           "-otcp.desegment_tcp_streams:FALSE", "-ohttp.desegment_body:FALSE", "-oip.defragment:FALSE"]
+           "-otcp.desegment_tcp_streams:FALSE", "-ohttp.desegment_body:FALSE", "-oip.defragment:FALSE",
+           "-oipv6.defragment:FALSE"]
 
 
 class JudgeError(AssertionError):

@@ -708,10 +708,14 @@ private:
     }
 
     /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
-    std::size_t segment_limit(const connection_type& c) const noexcept {
+    std::size_t segment_limit(connection_type& c) noexcept {
+        if constexpr (Stack::has_ipv6)
+            if (!is_ipv4(c.tuple.remote.address)) { // RFC 8201 section 5.4; devices are asked for segments of IPv4 alone
+                const std::size_t headers = c.tcb.timestamps.on ? 60 + 12 : 60;
+                const std::size_t fits = stack_.ip6().path_mtu(to_ipv6(c.tuple.remote.address)) - headers;
+                return c.tcb.mss = static_cast<std::uint16_t>(std::min<std::size_t>(c.tcb.mss, fits));
+            }
         if constexpr (capabilities.tso_size != 0) {
-            if (!is_ipv4(c.tuple.remote.address)) // devices are asked for segments of IPv4 alone
-                return c.tcb.mss;
             const std::size_t most = stack_.device().offloads().tso_size;
             if (most > c.tcb.mss + 80u)
                 return (most - 80) / c.tcb.mss * c.tcb.mss;

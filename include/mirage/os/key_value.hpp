@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/line.hpp"
 #include "mirage/core/time.hpp"
 #include <concepts>
@@ -144,6 +144,49 @@ struct key_value<ipv4_prefix> {
     static constexpr void show(line_builder& out, const ipv4_prefix& value) noexcept {
         if (value == ipv4_prefix{})
             out << "none";
+        else
+            out << value;
+    }
+};
+
+template <>
+struct key_value<ipv6_address> {
+    static constexpr std::string_view placeholder = "ADDRESS";
+    static constexpr key_limits limits{};
+
+    static constexpr std::optional<ipv6_address> parse(std::string_view text, const key_limits&) noexcept {
+        const auto value = ipv6_address::parse(text);
+        return value ? std::optional{*value} : std::nullopt;
+    }
+    static constexpr void accepts(line_builder& out, const key_limits&) noexcept {
+        out << "an IPv6 address such as 2001:db8::2";
+    }
+    static constexpr void show(line_builder& out, const ipv6_address& value) noexcept {
+        if (value.is_unspecified())
+            out << "none";
+        else
+            out << value;
+    }
+};
+
+/// "auto" is the default value: no address given, whatever the network offers.
+template <>
+struct key_value<ipv6_prefix> {
+    static constexpr std::string_view placeholder = "ADDRESS/LENGTH";
+    static constexpr key_limits limits{};
+
+    static constexpr std::optional<ipv6_prefix> parse(std::string_view text, const key_limits&) noexcept {
+        if (text == "auto")
+            return ipv6_prefix{};
+        const auto value = ipv6_prefix::parse(text);
+        return value ? std::optional{*value} : std::nullopt;
+    }
+    static constexpr void accepts(line_builder& out, const key_limits&) noexcept {
+        out << "an IPv6 address with the length of its subnet, such as 2001:db8::2/64, or auto";
+    }
+    static constexpr void show(line_builder& out, const ipv6_prefix& value) noexcept {
+        if (value == ipv6_prefix{})
+            out << "auto";
         else
             out << value;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/net/ipv6_options.hpp"
 #include "mirage/net/routing.hpp"
 #include "mirage/os/keys.hpp"
 
@@ -22,6 +23,15 @@ constexpr auto static_network_keys() noexcept {
     using net::ipv4_options;
     return group<Member>(keys(key<&ipv4_options::ipv4>{"ipv4", "own address and subnet"},
                               key<&ipv4_options::gateway>{"ipv4-gateway", "the router to everywhere else"}));
+}
+
+/// Those of IPv6, where `Member` is a net::ipv6_options.
+template <auto Member>
+constexpr auto ipv6_keys() noexcept {
+    using net::ipv6_options;
+    return group<Member>(keys(key<&ipv6_options::ipv6>{"ipv6", "own address and subnet, auto: from routers"},
+                              key<&ipv6_options::gateway>{"ipv6-gateway", "the router to everywhere else"},
+                              key<&ipv6_options::secret>{"ipv6-secret", "gives the same addresses at each boot"}));
 }
 
 } // namespace mirage::os

@@ -57,10 +57,20 @@ struct say_hello {
     }
 };
 
-/// What the interop tests load and store: see send_stream and hash_upload.
-template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
-class appliance {
-    using stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>;
+struct network_options {
+    mirage::net::ipv4_options network{};
+};
+struct dual_options : network_options {
+    mirage::net::ipv6_options ipv6{};
+};
+
+/// What the interop tests load and store: see send_stream and hash_upload. `Dual`: over IPv6, too.
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, bool Dual>
+class basic_appliance {
+    using stack = std::conditional_t<
+        Dual,
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, mirage::net::tcp<>>,
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>>;
 
     Net& net_;
     Clk& clock_;
@@ -70,16 +80,23 @@ public:
     static constexpr std::string_view name = "transfer";
     static constexpr std::string_view summary = "sends a test stream, and hashes what it is sent";
 
-    struct options {
-        mirage::net::ipv4_options network{};
-    };
-    static constexpr auto keys = mirage::os::keys(mirage::os::network_keys<&options::network>());
+    using options = std::conditional_t<Dual, dual_options, network_options>;
+    static constexpr auto keys = [] {
+        if constexpr (Dual)
+            return mirage::os::keys(mirage::os::network_keys<&network_options::network>(),
+                                    mirage::os::ipv6_keys<&dual_options::ipv6>());
+        else
+            return mirage::os::keys(mirage::os::network_keys<&network_options::network>());
+    }();
 
-    appliance(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
+    basic_appliance(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
 
     mirage::task<int> run(mirage::os::context& ctx, const options& chosen) {
         namespace http = mirage::http;
-        stack whole{ctx.loop, net_, clock_, random_, mirage::net::config{.network = chosen.network}};
+        mirage::net::config settings{.network = chosen.network};
+        if constexpr (Dual)
+            settings.ipv6 = chosen.ipv6;
+        stack whole{ctx.loop, net_, clock_, random_, settings};
         // what is sent stays in its page until it is acknowledged: a window for each of many connections
         mirage::buffer_pool pages{4096, 4096};
         http::router resources{http::get<"/">(say_hello{}), http::get<"/test/*">(send_stream{}),
@@ -90,6 +107,16 @@ public:
         co_await whole.run();
         co_return 0;
     }
+};
+
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
+struct appliance : basic_appliance<Net, Clk, Rnd, false> {
+    using basic_appliance<Net, Clk, Rnd, false>::basic_appliance;
+};
+
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
+struct dual_appliance : basic_appliance<Net, Clk, Rnd, true> {
+    using basic_appliance<Net, Clk, Rnd, true>::basic_appliance;
 };
 
 } // namespace transfer

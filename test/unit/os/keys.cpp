@@ -161,3 +161,26 @@ TEST_CASE("an application without keys takes none") {
     CHECK(os::expect_no_keys("app", "--x=1 --y", octet_sink{screen}) == os::parsed::failed);
     CHECK(said == "app: takes no boot keys\napp: takes no boot keys, but was given --x=1\n");
 }
+
+namespace {
+
+struct ipv6_settings {
+    net::ipv6_options network{};
+};
+constexpr auto ipv6_settings_keys = os::keys(os::ipv6_keys<&ipv6_settings::network>());
+
+} // namespace
+
+TEST_CASE("keys of IPv6") {
+    using value = os::key_value<ipv6_prefix>;
+    CHECK(value::parse("2001:db8::2/64", {}) == ipv6_prefix{{0x20010db800000000, 2}, 64});
+    CHECK(value::parse("auto", {}) == ipv6_prefix{});
+    CHECK_FALSE(value::parse("2001:db8::2", {}).has_value());
+    CHECK_FALSE(value::parse("10.0.0.2/24", {}).has_value());
+    CHECK(os::key_value<ipv6_address>::parse("fe80::1", {}) == ipv6_address::link_local(1));
+    CHECK(os::key_table<ipv6_settings, ipv6_settings_keys>.size() == 3);
+    CHECK(net::problem(net::ipv6_options{}).empty());
+    CHECK(net::problem({.ipv6 = {{0x20010db800000000, 2}, 64}, .gateway = ipv6_address::link_local(1)}).empty());
+    CHECK_FALSE(net::problem({.ipv6 = {ipv6_address::all_nodes(), 64}}).empty());
+    CHECK_FALSE(net::problem({.ipv6 = {{0x20010db800000000, 2}, 64}, .gateway = {0x20010db800000000, 2}}).empty());
+}
