@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mirage/core/log.hpp"
 #include "mirage/os/key_parser.hpp"
+#include "mirage/os/network_keys.hpp"
 #include <doctest/doctest.h>
 #include <string>
 
