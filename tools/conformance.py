@@ -67,7 +67,7 @@ TITLES = {
     7112: "Implications of Oversized IPv6 Header Chains", 7217: "Semantically Opaque Interface Identifiers",
     7527: "Enhanced Duplicate Address Detection", 7559: "Packet-Loss Resiliency for Router Solicitations",
     8021: "IPv6 Atomic Fragments Considered Harmful", 8106: "Router Advertisement Options for DNS",
-    8201: "Path MTU Discovery for IP version 6", 8504: "IPv6 Node Requirements", 8981: "Temporary IPv6 Addresses",
+    6583: "Operational Neighbor Discovery Problems", 8201: "Path MTU Discovery for IP version 6", 8504: "IPv6 Node Requirements", 8981: "Temporary IPv6 Addresses",
 }
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"\bRFC (\d{{3,5}})\b(?:,? (?:s|S)ection(s?) ({NUMBER})"

@@ -668,6 +668,60 @@ TEST_CASE("TCP and UDP over IPv6 alone") {
     CHECK(local->address == net.a.ip6().addresses().link_local());
 }
 
+TEST_CASE("TCP makes its segments smaller for a narrow path (RFC 8201 section 5.4)") {
+    pair_of<only_ipv6> net;
+    const ipv6_address a = of("2001:db8::1"), b = of("2001:db8::2");
+    CHECK(net.b.tcp().statistics().bad_checksum == 0);
+    // A router says so to both ends, as if it stood between them.
+    const auto tell = [&](auto& from, auto& to_stack, const ipv6_address& whose, const ipv6_address& far, mac_address to) {
+        std::vector<std::byte> m(8 + 48);
+        wire::store<std::uint32_t>(m.data(), 0x02000000u);
+        wire::store<std::uint32_t>(m.data() + 4, 1300);
+        wire::ipv6_header{.source = whose, .destination = far, .next = wire::next_header::tcp, .payload_length = 8}.emit(
+            mutable_octets{m}.subspan(8));
+        std::array<std::byte, 54> headers;
+        wire::ethernet_header{to, router_mac, wire::ethertype::ipv6}.emit(headers);
+        wire::ipv6_header{.source = router_address, .destination = whose, .next = wire::next_header::icmpv6,
+                          .payload_length = static_cast<std::uint16_t>(m.size())}
+            .emit(mutable_octets{headers}.subspan(14));
+        const auto pseudo =
+            wire::pseudo_header_sum(router_address, whose, 58, static_cast<std::uint32_t>(m.size()));
+        wire::icmpv6_at::checksum::store(m.data(), wire::sum(m, pseudo).finish());
+        const slice text = slice::of_static(m);
+        REQUIRE(from.transmit({.headers = headers, .payload = std::span{&text, 1}}));
+        (void)net.sim.run_until([] { return false; }, net.sim.now() + 1ms);
+        CHECK(to_stack.ip6().path_mtu(far) == 1300);
+    };
+    tell(net.link.a(), net.b, b, a, net.link.b().mac());
+    tell(net.link.b(), net.a, a, b, net.link.a().mac());
+    REQUIRE(net.exchange({b, 7}).has_value());
+    CHECK(net.a.ip6().statistics().fragments == 0); // none was cut after all
+    CHECK(net.b.ip6().statistics().fragments == 0);
+    CHECK(net.b.ip6().statistics().received > 100'000 / (1300 - 72)); // so there were more of them
+}
+
+TEST_CASE("a scan of the subnet does not displace who is spoken to (RFC 6583)") {
+    bench b;
+    b.settle();
+    b.meet_peer();
+    auto socket = b.here.udp().bind(0);
+    for (int i = 0; i < 3; ++i)
+        CHECK(socket.send_to({peer_address, 9}, as_octets("known")));
+    CHECK(b.run(1ms).size() == 3);
+    for (std::uint64_t i = 0; i < 1000; ++i) { // answers to addresses that nobody has
+        (void)socket.send_to({{0x20010db800000000, 0x1000 + i}, 9}, as_octets("scanned"));
+        if (i % 16 == 0)
+            (void)b.run(1ms);
+    }
+    (void)b.run(1ms);
+    CHECK(b.here.ip6().host().neighbours().size() <= 64);
+    CHECK(socket.send_to({peer_address, 9}, as_octets("still known")));
+    auto sent = b.run(1ms);
+    std::erase_if(sent, [](const seen& s) { return s.chain.protocol != 17; });
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].to == peer_mac);
+}
+
 TEST_CASE("one listener takes connections of both families") {
     pair_of<dual> net;
     const auto six = net.exchange(ipv6_endpoint{of("2001:db8::2"), 7});
