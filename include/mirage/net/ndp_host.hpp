@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/buffer.hpp"
 #include "mirage/core/siphash.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/ipv6_addresses.hpp"
