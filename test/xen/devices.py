@@ -90,6 +90,32 @@ def a_hundred_mib_up_with_sha256(suite):
     equal(found.strip(), want, "SHA-256 of 100 MiB")
 
 
+def ipv6_both_ways_with_sha256(suite):
+    """Over IPv6 beside IPv4. What dom0 sends comes joined to packets of up to 64 KiB (feature-gso-tcpv6)."""
+    pattern, size = suite.image("static-pattern"), 30 * MIB
+    suite.bed.run("ip -6 addr show dev xenbr0 | grep -q fd00::1 || ip -6 addr add fd00::1/64 dev xenbr0")
+    suite.served("guest-transfer6.xen", "10.0.0.33", keys="--ipv6=fd00::33/64", memory=64)
+    suite.bed.run("n=0; until ping -6 -c 1 -W 1 fd00::33 >/dev/null; do n=$((n + 1)); [ $n -ge 30 ] && exit 1; done; true")
+    want = suite.bed.run(f"{pattern} {size} | sha256sum", 120).split()[0]
+    found = suite.bed.run(f"curl -gsSf --max-time 110 http://[fd00::33]/test/{size} | sha256sum", 120).split()[0]
+    equal(found, want, "SHA-256 of what came")
+    found = suite.bed.run(f"{pattern} {size} | curl -gsSf --max-time 110 -H Expect: -T - http://[fd00::33]/upload", 120)
+    equal(found.strip(), want, "SHA-256 of what went")
+
+
+def names_are_resolved(suite):
+    """examples/resolve, with a name server in dom0."""
+    server = suite.image("static-dns_answer")
+    suite.bed.run(f"{server} 10.0.0.1 192.0.2.33 >/dev/null 2>&1 & echo $! >/run/dns.pid")
+    try:
+        guest = suite.guest("resolve.xen", memory=32, vifs=1,
+                            cmdline="--ipv4=10.0.0.34/24 --ipv4-gateway=10.0.0.1 --dns=10.0.0.1 --name=www.example.org").create()
+        equal(guest.wait_state("poweroff", "crash"), "poweroff", "state")
+        check("192.0.2.33" in guest.console(), guest.console())
+    finally:
+        suite.bed.run("kill $(cat /run/dns.pid)", check=False)
+
+
 def captures_on_the_vif_are_sound(suite):
     """tshark's verdict over what passes a vif: nothing malformed, and every checksum right or, where the peer left it to
     be filled in, right for that."""
@@ -300,5 +326,6 @@ CHECKS = [clock_agrees_with_dom0, dom0_finds_what_the_guest_wrote, the_guest_fin
           a_read_only_disk_is_explained, a_missing_device_is_explained, echo_gives_back_what_it_gets,
           datagrams_of_every_size_come_back, website_serves_every_page, website_answers_outside_the_bed,
           website_serves_64_connections, a_hundred_mib_down_with_sha256, a_hundred_mib_up_with_sha256,
+          ipv6_both_ways_with_sha256, names_are_resolved,
           captures_on_the_vif_are_sound, two_vifs_are_two_networks, network_detach_and_attach, netback_is_restarted,
           groups_that_nobody_wants_are_kept_back]
