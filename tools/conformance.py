@@ -89,7 +89,7 @@ says that it checks a rule of it, not that it checks every rule.
 | Temporary addresses (RFC 8981), DHCPv6 (RFC 8415), search lists from routers (RFC 8106 section 5.2) | `net/ndp_host.hpp` |
 | Version 1 of MLD, leaving groups, groups of applications over IPv6 (RFC 3810) | `net/ndp_host.hpp` |
 | Checksum and segmentation offload over IPv6: done by us, a segment at a time | `net/tcp.hpp`, the backends |
-| Connecting by name over IPv6 (RFC 8305 section 4): addresses of both families race only when they are given | `net/connect.hpp` |
+| Multicast DNS over IPv6 (RFC 6762 section 3) | `net/dns.hpp` |
 | IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |
 """
 

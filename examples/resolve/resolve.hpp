@@ -9,16 +9,6 @@
 #include <mirage/net/sntp.hpp>
 #include <optional>
 
-/// An IPv6 address in its eight groups.
-struct groups {
-    std::array<std::uint8_t, 16> address;
-};
-inline mirage::line_builder& operator<<(mirage::line_builder& out, const groups& g) noexcept {
-    for (std::size_t i = 0; i < 16; i += 2)
-        (i == 0 ? out : out.put(':')).digits(static_cast<unsigned>(g.address[i] << 8 | g.address[i + 1]), 16);
-    return out;
-}
-
 /// What is asked about a name.
 enum class question : std::uint8_t { address, address6, alias, service, text, pointer };
 constexpr std::string_view message(question q) noexcept {
@@ -133,7 +123,6 @@ private:
     static const Value& shown(const Value& value) noexcept {
         return value;
     }
-    static groups shown(const std::array<std::uint8_t, 16>& address) noexcept { return {address}; }
 
     template <dns_type T>
     mirage::task<bool> show(mirage::os::context& ctx, std::string_view what) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/event.hpp"
 #include "mirage/core/nursery.hpp"
@@ -84,19 +84,99 @@ auto connect_to_any(Stack& stack, std::span<const Endpoint> peers, duration dela
     co_return race.take();
 }
 
-/// The same for the addresses of `name`, which `resolver`, a net::dns, finds out. `name` must live until the task ends.
-/// Besides the errors of connecting, those of resolving. RFC 8305
+/// How long the answer about IPv6 may be behind that about IPv4. RFC 8305 section 3
+inline constexpr duration resolution_delay = std::chrono::milliseconds{50};
+
+namespace detail {
+
+/// Asks for the addresses of both families at the same time.
+template <class Stack, class Resolver>
+class name_race {
+    using four = typename decltype(std::declval<Resolver&>().resolve({}).take())::value_type;
+    using six = typename decltype(std::declval<Resolver&>().resolve_ipv6({}).take())::value_type;
+
+    Stack& stack_;
+    Resolver& resolver_;
+    std::string_view name_;
+    event news_;
+    std::optional<result<four>> four_;
+    std::optional<result<six>> six_;
+    nursery questions_; // goes first
+
+    task<> ask_four() noexcept {
+        four_.emplace(co_await resolver_.resolve(name_));
+        news_.set();
+    }
+    task<> ask_six() noexcept {
+        six_.emplace(co_await resolver_.resolve_ipv6(name_));
+        news_.set();
+    }
+    task<> wait() noexcept { co_await news_.wait(); }
+
+public:
+    name_race(Stack& stack, Resolver& resolver, std::string_view name) noexcept
+        : stack_{stack}, resolver_{resolver}, name_{name}, news_{stack.loop()}, questions_{stack.loop()} {}
+
+    /// Until both are known, or one is and the other lets it wait: IPv4 for the resolution delay, IPv6 until the next
+    /// attempt would begin. errc{}: something is known. RFC 8305 section 3
+    task<errc> run() noexcept {
+        constexpr bool both = Stack::has_ipv4;
+        if (!questions_.spawn(ask_six()) || (both && !questions_.spawn(ask_four())))
+            co_return errc::no_buffers;
+        for (instant until = never; !six_ || (both && !four_);) {
+            const bool has_six = six_ && *six_, has_four = four_ && *four_;
+            const instant now = stack_.loop().now();
+            if (!has_six && !has_four) {
+                co_await news_.wait();
+                continue;
+            }
+            if (until == never)
+                until = now + (has_six ? connection_attempt_delay : resolution_delay);
+            if (now >= until)
+                break;
+            (void)co_await with_timeout(stack_.loop(), wait(), until - now);
+        }
+        if ((six_ && *six_) || (four_ && *four_))
+            co_return errc{};
+        co_return four_ ? four_->error() : six_->error();
+    }
+
+    /// IPv6 first, then in turns. RFC 8305 section 4
+    std::size_t addresses(std::span<typename Stack::endpoint_type> to, std::uint16_t port) const noexcept {
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < to.size(); ++i) {
+            if (six_ && *six_ && i < (*six_)->ipv6().size() && count < to.size())
+                to[count++] = ipv6_endpoint{(*six_)->ipv6()[i], port};
+            if constexpr (Stack::has_ipv4)
+                if (four_ && *four_ && i < (*four_)->ipv4().size() && count < to.size())
+                    to[count++] = ipv4_endpoint{(*four_)->ipv4()[i], port};
+        }
+        return count;
+    }
+};
+
+} // namespace detail
+
+/// The same for the addresses of `name`, which `resolver`, a net::dns, finds out: of both families where the stack has
+/// both. `name` must live until the task ends. Besides the errors of connecting, those of resolving. RFC 8305
 template <class Stack, class Resolver>
 auto connect(Stack& stack, Resolver& resolver, std::string_view name, std::uint16_t port) noexcept
     -> decltype(stack.tcp().connect({})) {
-    const auto found = co_await resolver.resolve(name);
-    if (!found)
-        co_return std::unexpected(found.error());
     std::array<typename Stack::endpoint_type, 8> peers;
     std::size_t count = 0;
-    for (const ipv4_address a : found->ipv4())
-        if (count < peers.size())
-            peers[count++] = ipv4_endpoint{a, port};
+    if constexpr (Stack::has_ipv6) {
+        detail::name_race<Stack, Resolver> names{stack, resolver, name};
+        if (const errc failed = co_await names.run(); failed != errc{})
+            co_return std::unexpected(failed);
+        count = names.addresses(peers, port);
+    } else {
+        const auto found = co_await resolver.resolve(name);
+        if (!found)
+            co_return std::unexpected(found.error());
+        for (const ipv4_address a : found->ipv4())
+            if (count < peers.size())
+                peers[count++] = {a, port};
+    }
     co_return co_await connect_to_any<Stack, typename Stack::endpoint_type>(stack, std::span{peers}.first(count));
 }
 

@@ -20,7 +20,23 @@ struct dns_statistics {
     std::uint64_t over_tcp = 0;
 };
 
-/// The addresses of a name, in the server's order.
+/// The IPv6 addresses of a name, in the server's order.
+class dns_ipv6_addresses {
+    std::array<ipv6_address, 8> ipv6_{};
+    std::size_t count_ = 0;
+
+public:
+    bool add(const ipv6_address& a) noexcept {
+        if (count_ == ipv6_.size())
+            return false;
+        ipv6_[count_++] = a;
+        return true;
+    }
+    std::span<const ipv6_address> ipv6() const noexcept { return std::span{ipv6_}.first(count_); }
+    bool empty() const noexcept { return count_ == 0; }
+};
+
+/// The IPv4 addresses of a name, in the server's order.
 class dns_addresses {
     std::array<ipv4_address, 8> ipv4_{};
     std::size_t count_ = 0;
@@ -59,6 +75,7 @@ class dns {
     static constexpr duration mdns_timeout = std::chrono::seconds{1}; // doubled for each round: RFC 6762 section 5.2
     static constexpr bool has_tcp = requires(Stack& s) { s.tcp(); };
 
+    using endpoint_type = typename Stack::endpoint_type;
     using socket_type = decltype(std::declval<Stack&>().udp().bind(0));
     using datagram_type = typename socket_type::datagram;
 
@@ -109,7 +126,18 @@ public:
         return options_.from.empty() && lease_ != nullptr ? lease_(lease_of_) : options_.from;
     }
 
-    /// The addresses of `name`, which must live until the task ends, or `name` itself when it is an address.
+    /// The same of the name servers that routers advertise: `host` is that of a stack's IPv6 layer. RFC 8106
+    template <class Host>
+    void use_routers(const Host& host) noexcept {
+        lease_of_ = &host;
+        lease_ = [](const void* from) noexcept {
+            dns_servers known;
+            static_cast<const Host*>(from)->each_name_server([&](const ipv6_address& a) { (void)known.add(a); });
+            return known;
+        };
+    }
+
+    /// The IPv4 addresses of `name`, which must live until the task ends, or `name` itself when it is an address.
     task<result<dns_addresses>> resolve(std::string_view name) noexcept {
         dns_addresses found;
         if (const auto literal = ipv4_address::parse(name)) {
@@ -121,6 +149,22 @@ public:
             co_return std::unexpected(records.error());
         for (std::size_t i = 0; i < records->size(); ++i)
             found.add((*records)[i]);
+        co_return found;
+    }
+
+    /// The IPv6 addresses of `name`, likewise.
+    task<result<dns_ipv6_addresses>> resolve_ipv6(std::string_view name) noexcept {
+        dns_ipv6_addresses found;
+        if (const auto literal = ipv6_address::parse(name)) {
+            found.add(*literal);
+            co_return found;
+        }
+        const auto records = co_await query<wire::dns_type::aaaa>(name);
+        if (!records)
+            co_return std::unexpected(records.error());
+        for (std::size_t i = 0; i < records->size(); ++i)
+            if (const ipv6_address a = (*records)[i]; !a.is_mapped()) // RFC 4291 section 2.5.5.2: no wire has seen it
+                found.add(a);
         co_return found;
     }
 
@@ -265,10 +309,12 @@ private:
                 l.reading.records = known->outcome.records;
                 break;
             }
-            if (on_link)
+            if (!on_link)
+                failed = co_await ask_servers(l);
+            else if constexpr (Stack::has_ipv4)
                 failed = co_await ask_link(l);
             else
-                failed = co_await ask_servers(l);
+                failed = errc::not_found;
             if (failed != errc{} && failed != errc::not_found) {
                 lifetime = failed == errc::timed_out || failed == errc::io ? failure_lifetime : duration{};
                 break;
@@ -294,6 +340,22 @@ private:
         return v == dns_verdict::no_data || v == dns_verdict::no_name ? errc::not_found : errc{};
     }
 
+    /// A server, if there is one in this place and the stack has its family.
+    static std::optional<endpoint_type> to_stack(const ip_endpoint& server) noexcept {
+        if (server.address.is_unspecified())
+            return std::nullopt;
+        if constexpr (std::is_same_v<endpoint_type, ip_endpoint>) {
+            return server;
+        } else {
+            if (server.address.is_ipv4() != std::is_same_v<endpoint_type, ipv4_endpoint>)
+                return std::nullopt;
+            if constexpr (std::is_same_v<endpoint_type, ipv4_endpoint>)
+                return endpoint_type{server.address.v4(), server.port};
+            else
+                return endpoint_type{server.address.v6(), server.port};
+        }
+    }
+
     /// Asks one server after the other for l.current, round after round, until one has something to say about it.
     task<errc> ask_servers(lookup& l) noexcept {
         const dns_servers known = servers();
@@ -302,9 +364,10 @@ private:
         for (unsigned round = 0; round < options_.rounds; ++round, limit *= 2)
             for (std::size_t i = 0; i < known.servers.size(); ++i) {
                 const std::size_t index = (preferred_ + i) % known.servers.size();
-                const ipv4_endpoint server = known.servers[index];
-                if (server.address.is_unspecified())
+                const auto reached = to_stack(known.servers[index]);
+                if (!reached)
                     continue;
+                const endpoint_type server = *reached;
                 errc problem = co_await ask(l, server, limit, payload);
                 if (problem == errc{} && l.reading.verdict == dns_verdict::format_error)
                     problem = co_await ask(l, server, limit, 0); // RFC 6891 section 7
@@ -320,7 +383,7 @@ private:
     }
 
     /// Asks `server` for l.current: by UDP, and by TCP if that is of no use. The answer is l.reading.
-    task<errc> ask(lookup& l, ipv4_endpoint server, duration limit, std::uint16_t edns) noexcept {
+    task<errc> ask(lookup& l, endpoint_type server, duration limit, std::uint16_t edns) noexcept {
         const errc failed = co_await ask_udp(l, server, limit, edns);
         if (failed != errc{} || l.reading.verdict != dns_verdict::truncated)
             co_return failed;
@@ -364,7 +427,7 @@ private:
     }
 
     /// A verdict of `truncated` says to ask by TCP, whatever the reason.
-    task<errc> ask_udp(lookup& l, ipv4_endpoint server, duration limit, std::uint16_t edns) noexcept {
+    task<errc> ask_udp(lookup& l, endpoint_type server, duration limit, std::uint16_t edns) noexcept {
         std::optional<socket_type> socket;
         open(socket);
         socket->connect(server);
@@ -398,7 +461,7 @@ private:
     }
 
     /// RFC 7766 section 8: a length in front of each message.
-    task<result<>> ask_tcp(lookup& l, ipv4_endpoint server, std::uint16_t edns) noexcept
+    task<result<>> ask_tcp(lookup& l, endpoint_type server, std::uint16_t edns) noexcept
         requires has_tcp
     {
         const page room = messages_.take();
@@ -440,7 +503,9 @@ private:
 
     /// Asks everybody on the link, once or twice: a one-shot query. Whoever has the name answers, nobody else does.
     /// RFC 6762 sections 5.1 and 6.7
-    task<errc> ask_link(lookup& l) noexcept {
+    task<errc> ask_link(lookup& l) noexcept
+        requires(Stack::has_ipv4)
+    {
         std::optional<socket_type> socket;
         open(socket);
         const wire::dns_query query{.id = random_integer<std::uint16_t>(stack_.random()),
@@ -451,7 +516,8 @@ private:
             ++statistics_.queries;
             {
                 std::array<std::byte, wire::dns_query::max_size> room;
-                if (const auto sent = socket->send_to({mdns_group, wire::mdns_port}, octets{room}.first(query.emit(room)));
+                const octets text = octets{room}.first(query.emit(room));
+                if (const auto sent = socket->send_to(ipv4_endpoint{mdns_group, wire::mdns_port}, text);
                     !sent && sent.error() != errc::would_block)
                     co_return sent.error();
             }
@@ -462,7 +528,8 @@ private:
                     break;
                 const auto view = wire::dns_view::parse(heard->data.view());
                 // RFC 6762 section 11: only from this link
-                if (!view || heard->from.port != wire::mdns_port || !stack_.ip().routes().is_on_link(heard->from.address)
+                if (!view || heard->from.port != wire::mdns_port || !is_ipv4(heard->from.address)
+                    || !stack_.ip().routes().is_on_link(to_ipv4(heard->from.address))
                     || !is_response_to(*view, query.id, query.question)) {
                     ++statistics_.strays;
                     continue;

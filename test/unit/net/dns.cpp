@@ -375,7 +375,7 @@ TEST_CASE("aliases, and the records of other types (RFC 1034 section 3.6.2, RFC 
     CHECK((*b.query<dns_type::cname>("www.example"))[0] == name("real.example"));
     CHECK((*b.query<dns_type::srv>("_sip._udp.example"))[0] == wire::dns_service{1, 2, 5060, name("sip.example")});
     CHECK((*b.query<dns_type::ptr>("7.2.0.192.in-addr.arpa"))[0] == name("www.example"));
-    CHECK((*b.query<dns_type::aaaa>("six.example"))[0] == std::array<std::uint8_t, 16>{1, 2, 3});
+    CHECK((*b.query<dns_type::aaaa>("six.example"))[0] == ipv6_address{0x0102030000000000, 0});
     const auto texts = b.query<dns_type::txt>("text.example");
     auto walk = (*texts)[0];
     CHECK(as_text(*walk.next()) == "abc");

@@ -3,6 +3,8 @@
 #include "mirage/device/memory/link.hpp"
 #include "mirage/device/memory/seeded_random.hpp"
 #include "mirage/device/memory/virtual_clock.hpp"
+#include "mirage/net/connect.hpp"
+#include "mirage/net/dns.hpp"
 #include "mirage/net/stack.hpp"
 #include <doctest/doctest.h>
 #include <optional>
@@ -756,4 +758,127 @@ TEST_CASE("one listener takes connections of both families") {
         (void)net.sim.run_until([&] { return why.has_value(); }, net.sim.now() + 10s);
         CHECK(why == errc::refused);
     }
+}
+
+namespace {
+
+/// Names as a test says, each family after a while.
+struct names {
+    scheduler& loop;
+    duration six_after{}, four_after{};
+    std::vector<ipv6_address> six{};
+    std::vector<ipv4_address> four{};
+
+    task<result<net::dns_ipv6_addresses>> resolve_ipv6(std::string_view) {
+        co_await loop.sleep_until(loop.now() + six_after);
+        net::dns_ipv6_addresses all;
+        for (const auto& a : six)
+            all.add(a);
+        if (all.empty())
+            co_return std::unexpected(errc::not_found);
+        co_return all;
+    }
+    task<result<net::dns_addresses>> resolve(std::string_view) {
+        co_await loop.sleep_until(loop.now() + four_after);
+        net::dns_addresses all;
+        for (const auto a : four)
+            all.add(a);
+        if (all.empty())
+            co_return std::unexpected(errc::not_found);
+        co_return all;
+    }
+};
+
+/// Whom a connection to the name is to, or why there is none, and how long that took.
+std::pair<result<ip_endpoint>, duration> reach(pair_of<dual>& net, names& resolver) {
+    std::optional<result<ip_endpoint>> got;
+    auto listener = net.b.tcp().listen(80);
+    nursery work{net.sim.loop()};
+    REQUIRE(work.spawn([](dual& s, names& r, auto& out) -> task<> {
+        auto stream = co_await net::connect(s, r, "www.example", 80);
+        if (stream)
+            out = stream->remote();
+        else
+            out = std::unexpected(stream.error());
+    }(net.a, resolver, got)));
+    const instant begun = net.sim.now();
+    REQUIRE(net.sim.run_until([&] { return got.has_value(); }, begun + 5min));
+    return {*got, net.sim.now() - begun};
+}
+
+} // namespace
+
+TEST_CASE("a name is connected to over the family that works (RFC 8305 sections 3 to 5)") {
+    pair_of<dual> net;
+    const ipv6_address six = of("2001:db8::2"), silent = of("2001:db8::77");
+    const ipv4_address four{10, 0, 0, 2};
+    SUBCASE("IPv6 first") {
+        names n{net.sim.loop(), 0ms, 0ms, {six}, {four}};
+        const auto [to, took] = reach(net, n);
+        REQUIRE(to.has_value());
+        CHECK(to->address == six);
+        CHECK(took < 50ms);
+    }
+    SUBCASE("IPv6 does not answer") {
+        names n{net.sim.loop(), 0ms, 0ms, {silent}, {four}};
+        const auto [to, took] = reach(net, n);
+        REQUIRE(to.has_value());
+        CHECK(to->address == four);
+        CHECK(took >= 250ms);
+        CHECK(took < 300ms);
+    }
+    SUBCASE("there is no IPv6 address") {
+        names n{net.sim.loop(), 0ms, 0ms, {}, {four}};
+        const auto [to, took] = reach(net, n);
+        REQUIRE(to.has_value());
+        CHECK(to->address == four);
+        CHECK(took < 50ms);
+    }
+    SUBCASE("the answer about IPv6 is late, and is not waited for") {
+        names n{net.sim.loop(), 10s, 0ms, {six}, {four}};
+        const auto [to, took] = reach(net, n);
+        REQUIRE(to.has_value());
+        CHECK(to->address == four);
+        CHECK(took >= 50ms);
+        CHECK(took < 100ms);
+    }
+    SUBCASE("a little late is early enough") {
+        names n{net.sim.loop(), 30ms, 0ms, {six}, {four}};
+        const auto [to, took] = reach(net, n);
+        REQUIRE(to.has_value());
+        CHECK(to->address == six);
+    }
+    SUBCASE("there is no such name") {
+        names n{net.sim.loop(), 10ms, 0ms, {}, {}};
+        CHECK(reach(net, n).first.error() == errc::not_found);
+    }
+}
+
+TEST_CASE("a resolver asks a server over IPv6 alone (RFC 3596)") {
+    pair_of<only_ipv6> net;
+    auto server = net.b.udp().bind(53);
+    REQUIRE(net.tasks.spawn([](auto& socket) -> task<> {
+        while (auto query = co_await socket.receive()) {
+            const auto view = wire::dns_view::parse(query->data.view());
+            if (!view || !view->question())
+                continue;
+            std::array<std::byte, 512> room;
+            wire::dns_writer w{room, view->id(), wire::dns_flag::response};
+            w.ask(*view->question());
+            w.add(wire::dns_writer::answer, view->question()->name, wire::dns_type::aaaa, 60,
+                  std::array<std::uint8_t, 16>{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2});
+            (void)socket.send_to(query->from, octets{room}.first(*w.finish()));
+        }
+    }(server)));
+    net::dns_options options;
+    options.from.add(ipv4_address{10, 0, 0, 53}); // of no use here: passed over
+    options.from.add(of("2001:db8::2"));
+    net::dns<only_ipv6> resolver{net.a, options};
+    std::optional<result<net::dns_ipv6_addresses>> got;
+    const auto ask = [](auto& r, auto& out) -> task<> { out = co_await r.resolve_ipv6("www.example"); };
+    REQUIRE(net.tasks.spawn(ask(resolver, got)));
+    REQUIRE(net.sim.run_until([&] { return got.has_value(); }, net.sim.now() + 10s));
+    REQUIRE(got->has_value());
+    REQUIRE((*got)->ipv6().size() == 1);
+    CHECK((*got)->ipv6()[0] == of("2001:db8::2"));
 }

@@ -199,7 +199,7 @@ TEST_CASE("a response with every kind of record") {
     CHECK(r->get<dns_type::a>() == ipv4_address{192, 0, 2, 1});
     CHECK_FALSE(r->get<dns_type::aaaa>());
     r = walk.next();
-    CHECK(r->get<dns_type::aaaa>() == v6);
+    CHECK(r->get<dns_type::aaaa>() == ipv6_address{0x20010db801000000, 0});
     r = walk.next();
     auto texts = r->get<dns_type::txt>();
     REQUIRE(texts);

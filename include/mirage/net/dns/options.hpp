@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/core/address.hpp"
+#include "mirage/core/ip_address.hpp"
 #include "mirage/core/time.hpp"
 #include "mirage/wire/dns/name.hpp"
 #include "mirage/wire/dns/types.hpp"
@@ -14,15 +14,15 @@ namespace mirage::net {
 struct dns_servers {
     static constexpr std::size_t max_servers = 4, max_search = 4;
 
-    std::array<ipv4_endpoint, max_servers> servers{}; ///< most preferred first; unspecified addresses are none
+    std::array<ip_endpoint, max_servers> servers{}; ///< most preferred first; unspecified addresses are none
     std::array<wire::dns_name, max_search> search{};  ///< domains, in order; the root is none
 
     constexpr bool empty() const noexcept {
-        return std::ranges::all_of(servers, [](const ipv4_endpoint& s) { return s.address.is_unspecified(); });
+        return std::ranges::all_of(servers, [](const ip_endpoint& s) { return s.address.is_unspecified(); });
     }
     /// Adds a server at the usual port; false: there are max_servers already.
-    constexpr bool add(ipv4_address server, std::uint16_t port = wire::dns_port) noexcept {
-        for (ipv4_endpoint& s : servers)
+    constexpr bool add(const ip_address& server, std::uint16_t port = wire::dns_port) noexcept {
+        for (ip_endpoint& s : servers)
             if (s.address.is_unspecified()) {
                 s = {server, port};
                 return true;

@@ -89,9 +89,9 @@ struct dns_format<dns_type::a> { // RFC 1035 section 3.4.1
 
 template <>
 struct dns_format<dns_type::aaaa> { // RFC 3596 section 2.2
-    using value = std::array<std::uint8_t, 16>;
+    using value = ipv6_address;
     static constexpr std::optional<value> read(const dns_data& d) noexcept {
-        return d.length == 16 ? std::optional{load_native<value>(d.view().data())} : std::nullopt;
+        return d.length == 16 ? std::optional{field<ipv6_address, 0>::load(d.view().data())} : std::nullopt;
     }
 };
 
