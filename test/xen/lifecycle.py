@@ -191,6 +191,9 @@ def hello_runs_in_many_gib(suite):
     guest = suite.guest("hello.xen", memory=32, extra=["maxmem = 16384"]).create()
     equal(guest.wait_state("poweroff", "crash"), "poweroff", "state")
     check("Hello, world!" in guest.console(), guest.console())
+    # All of it is mapped, and is the heap; soon afterwards this one has touched more than there is.
+    guest = suite.guest("guest-core.xen", memory=32, extra=["maxmem = 16384"]).create()
+    guest.wait_text("heap octets: 17[01][0-9]{8}")
 
 
 def too_little_memory_is_explained(suite):
