@@ -58,7 +58,7 @@ TITLES = {
     2236: "Internet Group Management Protocol, Version 2", 3376: "Internet Group Management Protocol, Version 3",
     2113: "IP Router Alert Option",
     2464: "IPv6 over Ethernet", 2675: "IPv6 Jumbograms", 2711: "IPv6 Router Alert Option",
-    3590: "Source Address Selection for MLD", 3810: "Multicast Listener Discovery, Version 2", 3971: "Secure Neighbor Discovery",
+    3493: "Basic Socket Interface Extensions for IPv6", 3590: "Source Address Selection for MLD", 3810: "Multicast Listener Discovery, Version 2", 3971: "Secure Neighbor Discovery",
     4193: "Unique Local IPv6 Unicast Addresses", 4291: "IPv6 Addressing Architecture", 4443: "ICMPv6",
     4861: "Neighbor Discovery for IP version 6", 4862: "IPv6 Stateless Address Autoconfiguration",
     5095: "Deprecation of Type 0 Routing Headers in IPv6", 5453: "Reserved IPv6 Interface Identifiers",

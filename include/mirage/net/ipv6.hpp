@@ -142,7 +142,8 @@ public:
 private:
     wire::ipv6_header header_for(const ipv6_address& source, const ipv6_address& destination,
                                  const outgoing_packet& packet, std::size_t length) const noexcept {
-        const auto usual = discovery_.hop_limit();
+        // RFC 3493 section 5.2: what is sent to a group does not leave the link
+        const std::uint8_t usual = destination.is_multicast() ? std::uint8_t{1} : discovery_.hop_limit();
         return {.source = source,
                 .destination = destination,
                 .next = wire::next_header{packet.protocol},

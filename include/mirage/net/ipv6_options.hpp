@@ -10,7 +10,8 @@ namespace mirage::net {
 struct ipv6_options {
     ipv6_prefix ipv6{};        ///< own address and subnet; unspecified: what routers advertise (RFC 4862)
     ipv6_address gateway{};    ///< the default router; unspecified: those that advertise themselves
-    std::string_view secret{}; ///< addresses are the same at each boot with the same secret (RFC 7217); empty: random
+    /// RFC 7217: with the same secret and MAC address, addresses are the same at each boot; empty: random
+    std::string_view secret{};
 };
 
 /// What is wrong with `options`, as a phrase to show a person; empty when nothing is.

@@ -41,7 +41,10 @@ class ndp_host {
         ndp_host& self;
         void solicit(const ipv6_address& address, mac_address to) noexcept { self.solicit(address, to); }
         void resolved(slice&& packet, mac_address to) noexcept { self.ip_.send_waiting(std::move(packet), to); }
-        void failed(slice&& packet, const ipv6_address&) noexcept { self.ip_.drop_waiting(std::move(packet)); }
+        void failed(slice&& packet, const ipv6_address& address) noexcept {
+            self.routes_.forget_via(address); // RFC 4861 section 7.3.3: whoever was redirected to it is not any more
+            self.ip_.drop_waiting(std::move(packet));
+        }
     };
     struct name_server {
         ipv6_address address{};
@@ -161,7 +164,8 @@ public:
             if (o.valid())
                 advertise(o.address, ipv6_address::all_nodes(), group_mac(ipv6_address::all_nodes()), false);
         join({});
-        find_routers();
+        if (!addresses_.link_local().is_unspecified()) // else: when it is known to be ours
+            find_routers();
     }
 
     /// A message that is neither echo nor error.

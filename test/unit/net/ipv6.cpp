@@ -517,6 +517,28 @@ TEST_CASE("only the router in use may redirect (RFC 4861 section 8)") {
     const auto sent = b.run(1ms);
     REQUIRE(sent.size() == 1);
     CHECK(sent[0].to == peer_mac);
+    // It does not answer: first it is suspected, then asked for, then forgotten (RFC 4861 section 7.3.3).
+    (void)b.run(10s);
+    CHECK(socket.send_to({far, 9}, as_octets("there?")));
+    auto asked = bench::only(b.run(10s), 135);
+    REQUIRE(asked.size() == 3);
+    CHECK(asked[0].target() == better);
+    CHECK(socket.send_to({far, 9}, as_octets("the long way")));
+    asked = bench::only(b.run(1ms), 135);
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].target() == router_address);
+}
+
+TEST_CASE("what is sent to a group stays on the link (RFC 3493 section 5.2)") {
+    bench b;
+    b.settle();
+    auto socket = b.here.udp().bind(0);
+    CHECK(socket.send_to({of("ff02::fb"), 5353}, as_octets("everybody")));
+    const auto sent = b.run(1ms);
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].hop_limit == 1);
+    CHECK(sent[0].to == mac_address{{0x33, 0x33, 0, 0, 0, 0xfb}});
+    CHECK(sent[0].source.is_link_local());
 }
 
 TEST_CASE("a packet that was too big is sent smaller (RFC 8201 section 4)") {
