@@ -21,8 +21,16 @@
         .globl  _start
         .type   _start, @function
 _start:                                 /* rdi: boot information, all the way to mirage_hvt_start() */
-        /* 0. What follows is written behind the image: is there memory? */
-        cmpq    $least_memory, BOOT_INFO_MEM_SIZE(%rdi)
+        /* 0. What follows is written behind the image: is there memory? What boot_build needs of the boot information
+              is read here: a page's first touch in ring 3 costs a host with shadow paging as much as twenty
+              instructions here. */
+        movl    $1, %eax                /* the processor's features; in ring 3 it would be an exit */
+        cpuid
+        movl    %ecx, %r15d
+        movq    BOOT_INFO_MEM_SIZE(%rdi), %r12
+        movl    BOOT_INFO_HOST_FEATURES(%rdi), %r14d
+        movq    BOOT_INFO_NET_RING(%rdi), %rbx
+        cmpq    $least_memory, %r12
         jb      too_small
 
         /* 1. A table that lets ring 3 see the first 2 MiB and those that hold the page tables. RAM is zero. */
@@ -30,12 +38,13 @@ _start:                                 /* rdi: boot information, all the way to
         movq    $boot_pd + PTE_TABLE, boot_pdpt
         movq    $PTE_LARGE_RW, boot_pd
         movq    $boot_tables_page + PTE_LARGE_RW, boot_pd_of_tables
-        /* The final tables' upper levels, too: on a host with shadow paging, a page's first touch in ring 3 costs as
-           much as twenty instructions here, and its neighbours that were touched already come with it. */
+        /* The final tables' upper levels, the upper end of the stack and the first variables, too: pages that have been
+           touched come with their neighbour's first touch in ring 3. */
         movq    $final_pdpt + PTE_TABLE, final_pml4
         movq    $final_pds + PTE_TABLE, final_pdpt
         movq    $final_pts + PTE_TABLE, final_pds
         movq    $0, final_pts
+        movq    $0, main_stack_end - PAGE_SIZE - 8
         movq    $0, main_stack_end - 8
         movq    $0, bss_begin
         movl    $MSR_EFER, %ecx
@@ -124,6 +133,37 @@ trap_entry:                             /* on the stack: vector, error code, rip
 trap_entry_end:
         .size   trap_entry, . - trap_entry
 
+/*
+ * The memory map, in ascending order: each region begins where the one before ends. It is what the page tables are
+ * made of, and where a fault report takes its names from. In the text, because boot_build has touched that.
+ */
+        .macro  region end, flags, no_execute, name
+        .long   \end, \flags, \no_execute, 1f
+        .section .rodata.boot.names, "aMS", @progbits, 1
+1:      .asciz  "\name"
+        .section .text.boot, "ax", @progbits
+        .endm
+
+        .balign 8
+        .globl  memory_map
+        .type   memory_map, @object
+memory_map:
+        region  LOW_END, 0, 0, "the null page or other low memory"
+        region  IMAGE_BASE, PTE_READ, PTE_NX_HIGH, "boot information (read-only)"
+        region  text_end, PTE_READ, 0, "program text"
+        region  rodata_end, PTE_READ, PTE_NX_HIGH, "read-only data"
+        region  main_stack, 0, 0, "the guard page below the main stack"
+        region  main_stack_end, PTE_WRITE, PTE_NX_HIGH, "the main stack"
+        region  data_end, PTE_WRITE, PTE_NX_HIGH, "data"
+        region  trap_stack, 0, 0, "the guard page below the trap stack"
+        region  trap_stack_end, PTE_WRITE, PTE_NX_HIGH, "the trap stack"
+        region  gdt_end, PTE_SUPERVISOR_READ, PTE_NX_HIGH, "the GDT"
+        region  tables_end, 0, 0, "the page tables (unmapped)"
+        region  image_end, PTE_WRITE, PTE_NX_HIGH, "the heap"
+        .globl  memory_map_end
+memory_map_end:
+        .size   memory_map, . - memory_map
+
 /* ---- CPL3: the final page tables --------------------------------------------------------------------------- */
         .type   boot_build, @function
 boot_build:
@@ -145,7 +185,6 @@ boot_build:
 
         /* 5. RAM behind the image, and the ring behind the RAM, in 2 MiB pages. */
         movabsq $PTE_LARGE_RW | PTE_NX, %rdx
-        movq    BOOT_INFO_MEM_SIZE(%rdi), %r12
         shrq    $LARGE_PAGE_SHIFT, %r12
 3:      cmpq    %r12, %rcx
         jae     4f
@@ -155,9 +194,9 @@ boot_build:
         movq    %rax, final_pds(,%rcx,8)
         incq    %rcx
         jmp     3b
-4:      testb   $HOST_FEATURE_NET_RING, BOOT_INFO_HOST_FEATURES(%rdi)
+4:      testb   $HOST_FEATURE_NET_RING, %r14b
         jz      6f
-        movq    BOOT_INFO_NET_RING(%rdi), %rcx
+        movq    %rbx, %rcx
         leaq    NET_RING_SIZE - 1(%rcx), %r13
         shrq    $LARGE_PAGE_SHIFT, %r13
         shrq    $LARGE_PAGE_SHIFT, %rcx
@@ -216,6 +255,7 @@ too_small:
 /* ---- CPL3: sealed --------------------------------------------------------------------------------------- */
         .type   boot_run, @function
 boot_run:                               /* rdi: boot information; rsp: the top of the main stack */
+        movl    %r15d, %esi             /* CPUID.1:ECX */
         xorl    %ebp, %ebp              /* the end of every backtrace */
         call    mirage_hvt_start
         ud2
@@ -301,37 +341,6 @@ run_frame:
         iret_frame boot_run, main_stack_end
 last_words_frame:
         iret_frame last_words, last_words_stack
-
-/*
- * The memory map, in ascending order: each region begins where the one before ends. It is what the page tables
- * are made of, and where a fault report takes its names from.
- */
-        .macro  region end, flags, no_execute, name
-        .long   \end, \flags, \no_execute, 1f
-        .section .rodata.boot.names, "aMS", @progbits, 1
-1:      .asciz  "\name"
-        .section .rodata.boot, "a", @progbits
-        .endm
-
-        .balign 8
-        .globl  memory_map
-        .type   memory_map, @object
-memory_map:
-        region  LOW_END, 0, 0, "the null page or other low memory"
-        region  IMAGE_BASE, PTE_READ, PTE_NX_HIGH, "boot information (read-only)"
-        region  text_end, PTE_READ, 0, "program text"
-        region  rodata_end, PTE_READ, PTE_NX_HIGH, "read-only data"
-        region  main_stack, 0, 0, "the guard page below the main stack"
-        region  main_stack_end, PTE_WRITE, PTE_NX_HIGH, "the main stack"
-        region  data_end, PTE_WRITE, PTE_NX_HIGH, "data"
-        region  trap_stack, 0, 0, "the guard page below the trap stack"
-        region  trap_stack_end, PTE_WRITE, PTE_NX_HIGH, "the trap stack"
-        region  gdt_end, PTE_SUPERVISOR_READ, PTE_NX_HIGH, "the GDT"
-        region  tables_end, 0, 0, "the page tables (unmapped)"
-        region  image_end, PTE_WRITE, PTE_NX_HIGH, "the heap"
-        .globl  memory_map_end
-memory_map_end:
-        .size   memory_map, . - memory_map
 
 too_small_text:
         .ascii  "mirage: too little memory for this image: give it more with --mem=\n"

@@ -62,8 +62,9 @@ void only_once() noexcept {
 using namespace mirage::hvt;
 using namespace mirage::runtime;
 
-/// Every trap ends here; trap_entry in boot.S saved the registers.
-void mirage_hvt_fault(const trap_frame& frame) noexcept {
+/// Every trap ends here; trap_entry in boot.S saved the registers. What is only for the last words lies behind all other
+/// text (link.ld), so that it is not in the pages that a good start touches.
+[[gnu::section(".last_words_text")]] void mirage_hvt_fault(const trap_frame& frame) noexcept {
     only_once();
     const auto& at = frame.registers;
     last_report.registers = at;
@@ -86,7 +87,7 @@ void mirage_hvt_fault(const trap_frame& frame) noexcept {
     end_with(out, trace);
 }
 
-void mirage_panic(const char* file, unsigned line, const char* reason) noexcept {
+[[gnu::section(".last_words_text")]] void mirage_panic(const char* file, unsigned line, const char* reason) noexcept {
     only_once();
     last_report.vector = abi::fault_report::panic_vector;
 

@@ -16,13 +16,14 @@ extern std::byte _end[];
 extern void (*const init_array_begin[])() noexcept;
 extern void (*const init_array_end[])() noexcept;
 extern std::uintptr_t __stack_chk_guard;
-[[noreturn]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info) noexcept;
+[[noreturn]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info, std::uint32_t cpuid_1_ecx) noexcept;
 }
 
-[[gnu::no_stack_protector]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info) noexcept {
+[[gnu::no_stack_protector]] void mirage_hvt_start(const mirage::hvt::abi::boot_info& info,
+                                                  std::uint32_t cpuid_1_ecx) noexcept {
     using namespace mirage::hvt;
     this_machine.open(info);
-    __stack_chk_guard = mirage::runtime::stack_guard();
+    __stack_chk_guard = mirage::runtime::stack_guard(mirage::runtime::has_rdrand(cpuid_1_ecx));
     // The tender refuses buffers that end exactly where memory ends.
     constexpr std::size_t unused = 64;
     mirage::runtime::memory.open(_end, reinterpret_cast<std::byte*>(info.mem_size - unused));

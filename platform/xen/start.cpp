@@ -129,7 +129,7 @@ void machine::reboot() noexcept {
         give_up(problem);
 
     this_machine.open(start, first_cycle);
-    __stack_chk_guard = mirage::runtime::stack_guard();
+    __stack_chk_guard = mirage::runtime::stack_guard(mirage::runtime::processor_has_rdrand());
     open_heap(room);
     for (auto* f = init_array_begin; f != init_array_end; ++f)
         (*f)();

@@ -33,15 +33,17 @@ inline bool rdseed(std::uint64_t& value) noexcept {
     return filled;
 }
 
+constexpr bool has_rdrand(std::uint32_t cpuid_1_ecx) noexcept { return (cpuid_1_ecx >> 30 & 1) != 0; }
+
 // Asking the processor is an exit: each of these is called rarely.
-inline bool processor_has_rdrand() noexcept { return (cpuid(1).c >> 30 & 1) != 0; }
+inline bool processor_has_rdrand() noexcept { return has_rdrand(cpuid(1).c); }
 inline bool processor_has_rdseed() noexcept { return cpuid(0).a >= 7 && (cpuid(7).b >> 18 & 1) != 0; }
 
 /// A guess at the guard of -fstack-protector must fail; the octet that is 0 stops string functions from reading or
 /// writing it. Before anything else runs, and not itself protected.
-[[gnu::no_stack_protector]] inline std::uintptr_t stack_guard() noexcept {
+[[gnu::no_stack_protector]] inline std::uintptr_t stack_guard(bool with_rdrand) noexcept {
     std::uint64_t value = 0;
-    if (processor_has_rdrand())
+    if (with_rdrand)
         (void)rdrand(value);
     value ^= cycles() * 0x9e3779b97f4a7c15;
     return value & ~std::uint64_t{0xff00};

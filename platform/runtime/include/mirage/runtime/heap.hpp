@@ -45,6 +45,7 @@ class heap {
     std::byte *begin_ = nullptr, *end_ = nullptr;
     std::size_t used_ = 0, peak_ = 0;
     std::size_t between_ = 0; ///< octets between begin_ and end_ that are not the heap's
+    bool in_use_ = false;     ///< whether the first block has been written
 
     /// The list on which a free block of `size` octets (>= 16) hangs. Row r holds 2^(r+4) and more.
     static place place_of(std::size_t size) noexcept {
@@ -105,6 +106,17 @@ class heap {
         return nullptr;
     }
 
+    /// Makes all of the memory one free block; false when that has been done before.
+    [[gnu::cold]] bool begin_use() noexcept {
+        if (in_use_)
+            return false;
+        in_use_ = true;
+        auto* const all = new (begin_) free_block;
+        all->size_and_use = capacity() - sizeof(block);
+        hang(all);
+        return true;
+    }
+
     block* above(block* b) const noexcept {
         block* const next = b->above();
         return reinterpret_cast<std::byte*>(next) < end_ ? next : nullptr;
@@ -128,18 +140,17 @@ public:
     heap(const heap&) = delete;
     heap& operator=(const heap&) = delete;
 
-    /// Takes [begin, end), aligned to 16 octets, once.
+    /// Takes [begin, end), aligned to 16 octets, once. Nothing of it is touched before something is allocated: an
+    /// image that allocates nothing pays for no page.
     void open(std::byte* begin, std::byte* end) noexcept {
         begin_ = begin;
         end_ = end;
-        auto* const all = new (begin) free_block;
-        all->size_and_use = capacity() - sizeof(block);
-        hang(all);
     }
 
     /// Takes [begin, end) as well, above all it has, aligned to 16 octets; before anything has been allocated. What is
     /// between becomes a block that is never freed.
     void add(std::byte* begin, std::byte* end) noexcept {
+        (void)begin_use();
         auto* last = reinterpret_cast<block*>(begin_);
         while (block* const next = above(last))
             last = next;
@@ -166,7 +177,10 @@ public:
             return nullptr;
         size = std::max(least, (size + granule - 1) & ~(granule - 1));
         const bool wide = alignment > granule;
-        block* b = find(wide ? size + alignment + sizeof(block) + least : size);
+        const std::size_t needed = wide ? size + alignment + sizeof(block) + least : size;
+        block* b = find(needed);
+        if (b == nullptr && begin_use())
+            b = find(needed);
         if (b == nullptr)
             return nullptr;
         unhang(b);
