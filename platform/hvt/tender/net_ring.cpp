@@ -87,22 +87,24 @@ std::size_t net_ring::receive(std::size_t first, std::size_t run) {
 std::uint64_t net_ring::answer_reads(read_policy empty) {
     std::uint64_t received = 0, exhausted = 0;
     std::size_t kept = 0;
+    std::ranges::fill(came_, 0);
     for (std::size_t i = 0, run = 1; i < reads_.size(); i += run, run = 1) {
         const std::uint32_t handle = reads_[i].handle;
         if (handle >= devices_.size() || !devices_[handle].net) {
             commit({.id = reads_[i].id, .ret = abi::status::invalid});
             continue;
         }
-        // As many at once as came the last time, and one more to learn that there are no others.
+        // As many at once as came the last time, and one more to learn that there are no others; if there are, as many
+        // again as have come so far.
         const std::uint64_t bit = std::uint64_t{1} << handle;
-        const std::size_t most = std::min<std::size_t>(usual_[handle] + 1, frame_batch::most);
+        std::size_t& came = came_[handle];
+        const std::size_t most = std::min<std::size_t>(came == 0 ? usual_[handle] + 1 : came, frame_batch::most);
         while (run < most && i + run < reads_.size() && reads_[i + run].handle == handle)
             ++run;
         const std::size_t got = (exhausted & bit) != 0 ? 0 : receive(i, run);
+        came += got;
         if (got != 0)
             received |= bit;
-        if ((exhausted & bit) == 0)
-            usual_[handle] = got == run ? std::min<std::size_t>(2 * run, frame_batch::most) : got;
         if (got != run)
             exhausted |= bit;
         for (std::size_t j = 0; j < got; ++j)
@@ -118,6 +120,9 @@ std::uint64_t net_ring::answer_reads(read_policy empty) {
                 reads_[kept++] = reads_[i + j];
     }
     reads_.resize(kept);
+    for (std::size_t i = 0; i < devices_.size(); ++i)
+        if (came_[i] != 0)
+            usual_[i] = came_[i];
     return received;
 }
 

@@ -28,7 +28,8 @@ class net_ring {
         std::span<std::byte> room{};
     };
     std::vector<posted_read> reads_;    ///< taken from the ring, not yet answered; in order
-    std::vector<std::size_t> usual_;    ///< by device: frames that came together
+    std::vector<std::size_t> usual_;    ///< by device: frames that came together the last time
+    std::vector<std::size_t> came_;     ///< by device: frames that came this time
     std::array<incoming_frame, frame_batch::most> frames_in_{};
 
     enum class read_policy : bool { complete, hold }; ///< what becomes of a read that finds nothing
@@ -44,7 +45,7 @@ class net_ring {
 
 public:
     net_ring(const guest_memory& memory, std::span<device> devices) noexcept
-        : memory_{memory}, devices_{devices}, frames_{devices}, usual_(devices.size()) {}
+        : memory_{memory}, devices_{devices}, frames_{devices}, usual_(devices.size()), came_(devices.size()) {}
 
     /// The descriptor that KVM signals when the guest kicks, and the thread that waits for it.
     outcome<> start();
