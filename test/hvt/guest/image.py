@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--budget", type=int)
     parser.add_argument("--without", action="append", default=[])
     parser.add_argument("--devices")
-    parser.add_argument("--cpl0", type=int, default=40)
+    parser.add_argument("--cpl0", type=int, default=48)
     parser.add_argument("--tries-privileged", action="store_true")
     options = parser.parse_args()
     image = Image(options.image)
