@@ -26,7 +26,7 @@ std::expected<attachment, std::string> attach_user(std::string_view value) {
     const auto network = hosted::user_network::parse(value);
     if (!network)
         return std::unexpected(network.error());
-    auto cable = network->start();
+    auto cable = network->start(hosted::be_network);
     if (!cable)
         return std::unexpected(cable.error());
     return attachment{.descriptor = cable->release(), .mtu = hosted::user_network::mtu};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "slirp_network.hpp"
+#include "mirage/hosted/user_network.hpp"
 #include "mirage/hosted/sandbox.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
@@ -268,9 +268,9 @@ public:
 
 } // namespace
 
-void be_network(unique_fd cable, unique_fd report, const std::vector<port_forward>& forwards) {
+void be_network(unique_fd cable, unique_fd report, const user_network& wanted) {
     network net{cable.get()};
-    auto problem = net.open(forwards);
+    auto problem = net.open(wanted.forwards);
     if (!problem)
         if (const auto done = confine(); !done)
             problem = done.error();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "mirage/hosted/user_network.hpp"
 #include "mirage/hosted/sandbox.hpp"
-#include "slirp_network.hpp"
 #include <arpa/inet.h>
 #include <cerrno>
 #include <charconv>
@@ -39,6 +38,7 @@ bool parse_endpoint(std::string_view text, in_addr& address, std::uint16_t& port
 
 std::expected<user_network, std::string> user_network::parse(std::string_view text) {
     user_network net;
+    net.text = text;
     if (!text.starts_with("user"))
         return wrong("not a user network");
     text.remove_prefix(4);
@@ -69,7 +69,7 @@ std::expected<user_network, std::string> user_network::parse(std::string_view te
     return net;
 }
 
-std::expected<unique_fd, std::string> user_network::start() const {
+std::expected<unique_fd, std::string> user_network::start(body be) const {
     int cable[2], report[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, cable) != 0)
         return std::unexpected(std::string{"user networking: socketpair: "} + std::strerror(errno));
@@ -98,7 +98,8 @@ std::expected<unique_fd, std::string> user_network::start() const {
         close_other_descriptors(kept);
         if (::getppid() != parent)
             ::_exit(0);
-        be_network(std::move(theirs), std::move(tell), forwards);
+        be(std::move(theirs), std::move(tell), *this);
+        ::_exit(1);
     }
     tell = {};
     std::string problem;

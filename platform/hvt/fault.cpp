@@ -4,6 +4,7 @@
 // trap stack; uses nothing that may be broken: no heap, no device object, nothing but the console hypercall.
 #include "fault.hpp"
 #include "mirage/core/check.hpp"
+#include "mirage/hvt/console.hpp"
 #include "mirage/hvt/hypercall.hpp"
 #include "mirage/runtime/fault_report.hpp"
 #include <algorithm>
@@ -54,6 +55,7 @@ void only_once() noexcept {
         halt(255);
     }
     reporting = true;
+    this_console.flush();
 }
 
 } // namespace

@@ -159,7 +159,7 @@ outcome<hosted::tap> open_net(const std::string& value) {
         auto network = hosted::user_network::parse(value);
         if (!network)
             return failure(network.error());
-        auto cable = network->start();
+        auto cable = network->start(hosted::run_network_program);
         if (!cable)
             return failure(cable.error());
         return hosted::tap{std::move(*cable), hosted::user_network::mtu};

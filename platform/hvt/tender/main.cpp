@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -128,13 +129,13 @@ int main(int argc, char** argv) {
 
     must(hosted::drop_privileges());
     poller frames = must(poller::open(devices));
-    net_ring ring{memory, devices};
+    std::optional<net_ring> ring;
     if (with_ring) {
-        must(ring.start());
-        if (!machine.bind_port(PORT_RING_KICK, ring.kick_descriptor()))
+        must(ring.emplace(memory, devices).start());
+        if (!machine.bind_port(PORT_RING_KICK, ring->kick_descriptor()))
             die("KVM does not connect the network ring's kick");
     }
-    hypercalls calls{memory, devices, frames, with_ring ? &ring : nullptr};
+    hypercalls calls{memory, devices, frames, ring ? &*ring : nullptr};
     must(enter_sandbox());
 
     const halted end = run(machine, calls, file);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -16,6 +17,8 @@ constexpr std::uint64_t timer_mark = ~std::uint64_t{0};
 outcome<poller> poller::open(std::span<device> devices) {
     poller p;
     p.devices_ = devices;
+    if (std::ranges::none_of(devices, [](const device& d) { return d.net != nullptr; }))
+        return p; // nothing but time to wait for
     p.epoll_ = hosted::unique_fd{::epoll_create1(EPOLL_CLOEXEC)};
     p.timer_ = hosted::unique_fd{::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
     const auto add = [&](int fd, std::uint64_t mark) {
@@ -32,12 +35,16 @@ outcome<poller> poller::open(std::span<device> devices) {
 }
 
 std::uint64_t poller::wait(std::uint64_t timeout) noexcept {
+    // A year is as good as for ever, and no sum overflows.
+    timeout = std::min<std::uint64_t>(timeout, std::uint64_t{365} * 24 * 3600 * 1'000'000'000);
+    timespec left{static_cast<time_t>(timeout / 1'000'000'000), static_cast<long>(timeout % 1'000'000'000)};
+    if (!epoll_) {
+        while (::clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+        }
+        return 0;
+    }
     if (timeout > 0) {
-        // A year is as good as for ever, and no sum overflows.
-        timeout = std::min<std::uint64_t>(timeout, std::uint64_t{365} * 24 * 3600 * 1'000'000'000);
-        const itimerspec when{.it_interval = {},
-                              .it_value = {static_cast<time_t>(timeout / 1'000'000'000),
-                                           static_cast<long>(timeout % 1'000'000'000)}};
+        const itimerspec when{.it_interval = {}, .it_value = left};
         (void)::timerfd_settime(timer_.get(), 0, &when, nullptr);
     }
     epoll_event seen[hvt::abi::manifest_max_entries];

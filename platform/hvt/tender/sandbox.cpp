@@ -21,6 +21,7 @@ outcome<> enter_sandbox() {
         {SYS_io_uring_enter}, // a queue that can do no more than read and write: frame_batch
         {SYS_epoll_pwait},
         {SYS_timerfd_settime},
+        {SYS_clock_nanosleep},
         {SYS_futex},
         {SYS_pread64},
         {SYS_pwrite64},

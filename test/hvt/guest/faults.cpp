@@ -58,5 +58,9 @@ constexpr misdeed table[] = {
 } // namespace
 
 int mirage_application(platform& here) noexcept {
+    // The console gathers lines; what it has is out before any report.
+    if (!here.command_line().empty())
+        for (const std::string_view part : {std::string_view{"about to: "}, here.command_line(), std::string_view{"\n"}})
+            platform::console{here}.write(as_octets(part));
     return commit(here.command_line(), table, [](std::string_view text) noexcept { hvt::put(text); }) ? 0 : 1;
 }

@@ -89,6 +89,8 @@ def main():
     for fault, patterns in EXPECTED.items():
         status, out, err = run(tender, image, fault)
         wrong = [p for p in patterns if not re.search(p, out)]
+        if not out.startswith(f"about to: {fault}\n"):
+            wrong.append("what was written before the fault, in front of its report")
         if status != 255:
             wrong.append(f"status 255, not {status}")
         trace = re.search(r"^backtrace:((?: 0x[0-9a-f]{8})*)$", out, re.M)

@@ -5,6 +5,7 @@
 usage: network.py TENDER INTERPRETER user|tap"""
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -96,6 +97,12 @@ def user_network():
     status, _, err = run([tender, "--mem=8", "--net:service=user,hostfwd=tcp:203.0.113.7:8080-:80", path])
     failures.check(status == 1 and "cannot listen on 203.0.113.7:8080" in err and "does not have that address" in err,
                    f"another's address: {err!r}")
+    # The program that is the network is not beside the tender.
+    alone = os.path.join(folder.name, "mirage-hvt")
+    shutil.copy(tender, alone)
+    status, out, err = run([alone, "--mem=8", "--net:service=user", path])
+    failures.check(status == 1 and out == "" and f"needs the program {folder.name}/mirage-usernet" in err and "beside mirage-hvt" in err,
+                   f"no mirage-usernet: {status} {err!r}")
     # Two ports, and a guest that never looks at its network.
     one, two = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
     with Guest(Program().call(PUTS, TEXT, 1)("u", BUFFER, 1),

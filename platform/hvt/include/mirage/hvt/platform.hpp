@@ -52,7 +52,10 @@ public:
     std::uint64_t wait(instant deadline) noexcept { return wait_point_.wait(deadline); }
 
     /// Ends the machine; `status` becomes the tender's.
-    [[noreturn]] static void exit(int status) noexcept { halt(status); }
+    [[noreturn]] static void exit(int status) noexcept {
+        this_console.flush();
+        halt(status);
+    }
 };
 
 } // namespace mirage::hvt

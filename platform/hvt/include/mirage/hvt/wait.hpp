@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/time.hpp"
+#include "mirage/hvt/console.hpp"
 #include "mirage/hvt/hypercall.hpp"
 #include "mirage/hvt/machine.hpp"
 #include <algorithm>
@@ -28,6 +29,7 @@ public:
     }
 
     std::uint64_t wait(instant deadline) noexcept {
+        this_console.flush();
         if (wait_ != nullptr)
             return wait_(self_, deadline);
         if (deadline > this_machine.now())
