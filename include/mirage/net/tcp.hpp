@@ -24,7 +24,8 @@ namespace machine = ::mirage::tcp; // the pure core: in this namespace `tcp` is 
 /// How much memory TCP may use and how connections behave. Sizes in octets. 0: chosen from the device's memory.
 struct tcp_options {
     std::uint32_t receive_buffer = 0;       ///< largest window that a connection announces
-    std::uint32_t send_buffer = 0;          ///< octets that a connection keeps for retransmission
+    std::uint32_t send_buffer = 0;          ///< octets that a connection keeps for retransmission, at first
+    std::uint32_t send_buffer_most = 0;     ///< and at most: it grows with the congestion window. 0: a given send_buffer stays
     std::uint32_t max_connections = 0;      ///< in all states; a SYN beyond it is dropped
     bool keep_alive = false;                ///< RFC 9293 section 3.8.4
 };
@@ -112,8 +113,10 @@ private:
         // One connection may pin a quarter of the frames that the device has.
         if (o.receive_buffer == 0)
             o.receive_buffer = share(4, 8 * 1024, 1024 * 1024);
+        if (o.send_buffer_most == 0)
+            o.send_buffer_most = o.send_buffer != 0 ? o.send_buffer : share(4, 16 * 1024, 4 * 1024 * 1024);
         if (o.send_buffer == 0)
-            o.send_buffer = share(4, 16 * 1024, 256 * 1024); // the product of 1 Gbit/s and 2 ms
+            o.send_buffer = std::min<std::uint32_t>(o.send_buffer_most, 256 * 1024); // the product of 1 Gbit/s and 2 ms
         if (o.max_connections == 0)
             o.max_connections = share(2048, 128, 16 * 1024);
         return o;
@@ -545,11 +548,23 @@ private:
         stack_.loop().post(flush_);
     }
 
+    /// A connection may keep three congestion windows: one is in flight, and when a writer is woken, at half of its
+    /// limit, there is still something to send. Not while others may need the memory.
+    void grow_send_limit(connection_type& c) noexcept {
+        if (copies_.available() < copies_.size() / 2 || nodes_.available() < nodes_.size() / 2)
+            return;
+        const auto useful = std::uint64_t{3} * c.tcb.congestion.window();
+        c.send_limit = std::max(c.send_limit, static_cast<std::uint32_t>(
+                                                  std::min<std::uint64_t>(useful, options_.send_buffer_most)));
+    }
+
     void carry_out(connection_type& c, const machine::outcome& out, slice* text) noexcept {
         if (out.reply)
             send_reset(c.tuple, *out.reply);
         if (out.acked > 0) {
             c.to_send.pop(out.acked, nodes_);
+            if (c.send_limit < options_.send_buffer_most)
+                grow_send_limit(c);
             if (c.to_send.size() <= c.send_limit / 2)
                 wake(c.writers);
         }

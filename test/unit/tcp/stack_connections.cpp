@@ -257,3 +257,45 @@ TEST_CASE("a writer that waits for memory learns that its connection was reset (
     REQUIRE_FALSE(said);
     CHECK(said.error() == errc::reset);
 }
+
+namespace {
+
+/// How long a transfer of 8 MiB takes over a path of 50 ms each way, with a limit for the sender's buffer.
+duration time_of_a_long_transfer(const net::tcp_options& sender) {
+    hosts net{7, {.buffers = 8192}, {.receive_buffer = 4 << 20, .send_buffer = sender.send_buffer, .send_buffer_most = sender.send_buffer_most}};
+    net.link.impair({.delay = 50ms});
+    static const std::vector<std::byte> text(8 << 20);
+    bool done = false;
+    net.spawn([](auto& both, bool& end) -> task<> {
+        auto listener = both.server.tcp().listen(80);
+        auto s = co_await listener.accept();
+        for (std::size_t received = 0; received < text.size();) {
+            const auto part = co_await s->async_receive();
+            if (!part)
+                co_return;
+            received += part->size();
+        }
+        end = true;
+    }(net, done));
+    net.spawn([](auto& both) -> task<> {
+        auto s = co_await both.client.tcp().connect({hosts::server_address, 80});
+        for (octets left{text}; !left.empty();) { // 4096 octets at a time: what a program with pages of its own does
+            auto piece = slice::of_static(as_text(left.first(std::min<std::size_t>(left.size(), 4096))));
+            left = left.subspan(piece.size());
+            if (!co_await s->async_send(piece))
+                co_return;
+        }
+    }(net));
+    const instant began = net.sim.clock().now();
+    REQUIRE(net.until([&] { return done; }, 600s));
+    return net.sim.clock().now() - began;
+}
+
+} // namespace
+
+TEST_CASE("a sender's buffer grows with its congestion window, up to its limit (RFC 9293 section 3.8.6)") {
+    const auto fixed = time_of_a_long_transfer({.send_buffer = 256 * 1024}),
+               grown = time_of_a_long_transfer({.send_buffer = 256 * 1024, .send_buffer_most = 4 << 20});
+    CHECK(fixed > 3s); // a quarter of a MiB each 100 ms
+    CHECK(grown < fixed * 2 / 3);
+}
