@@ -16,7 +16,7 @@ import leaks
 import lifecycle
 import store
 
-CHECKS = lifecycle.CHECKS + store.CHECKS + devices.CHECKS + leaks.CHECKS
+CHECKS = lifecycle.CHECKS + store.CHECKS + devices.CHECKS + leaks.CHECKS + devices.LAST_CHECKS
 
 
 def main():

@@ -133,10 +133,11 @@ public:
 
     /// A Packet Too Big. True: packets to `to` must be smaller from now on. RFC 8201 section 4: never below 1280 octets.
     constexpr bool too_big(const ipv6_address& to, std::uint32_t mtu, std::size_t link, instant now) noexcept {
-        if (mtu >= this->mtu(to, link, now))
+        const std::size_t told = std::max<std::size_t>(mtu, wire::ipv6_view::min_mtu);
+        if (told >= this->mtu(to, link, now)) // so that the same message again changes nothing
             return false;
         destination& d = find_or_add(to, now);
-        d.mtu = static_cast<std::uint16_t>(std::max<std::size_t>(mtu, wire::ipv6_view::min_mtu));
+        d.mtu = static_cast<std::uint16_t>(told);
         d.mtu_until = now + mtu_lifetime;
         return true;
     }
