@@ -31,7 +31,8 @@ constexpr auto ipv6_keys() noexcept {
     using net::ipv6_options;
     return group<Member>(keys(key<&ipv6_options::ipv6>{"ipv6", "own address and subnet, auto: from routers"},
                               key<&ipv6_options::gateway>{"ipv6-gateway", "the router to everywhere else"},
-                              key<&ipv6_options::secret>{"ipv6-secret", "with it and the same MAC address, addresses are the same at each boot"}));
+                              key<&ipv6_options::secret>{"ipv6-secret",
+                                                         "with the same MAC address, gives the same addresses"}));
 }
 
 } // namespace mirage::os
