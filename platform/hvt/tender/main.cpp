@@ -4,6 +4,7 @@
 #include "boot.hpp"
 #include "devices.hpp"
 #include "elf.hpp"
+#include "gdb_server.hpp"
 #include "hypercalls.hpp"
 #include "kvm.hpp"
 #include "mirage/hosted/sandbox.hpp"
@@ -66,28 +67,38 @@ void handle_signals() {
     (void)::signal(SIGPIPE, SIG_IGN);
 }
 
+[[noreturn]] void stop_guest(const virtual_machine& machine, const std::string& why, std::span<const std::byte> file) {
+    report_stop(machine, why, file);
+    std::_Exit(1);
+}
+
 /// Enters the guest until it halts.
 halted run(const virtual_machine& machine, hypercalls& calls, std::span<const std::byte> file) {
-    kvm_run& r = machine.run();
     for (;;) {
         const int error = machine.enter();
         if (error == EINTR)
             continue;
-        const bool call = error == 0 && r.exit_reason == KVM_EXIT_IO && r.io.direction == KVM_EXIT_IO_OUT
-                          && r.io.size == 4 && r.io.count == 1;
-        outcome<> served = failure("");
-        if (call) {
-            std::uint32_t address;
-            std::memcpy(&address, reinterpret_cast<const char*>(&r) + r.io.data_offset, sizeof address);
-            served = calls.serve(r.io.port, address);
-        }
-        if (!served) {
-            report_stop(machine, call ? served.error() : describe_exit(r, error), file);
-            std::_Exit(1);
-        }
+        if (const auto served = serve_exit(machine, error, calls); !served)
+            stop_guest(machine, served.error(), file);
         if (calls.end())
             return *calls.end();
     }
+}
+
+kvm_run* debugged = nullptr; ///< while gdb has it
+
+/// Gdb has said something: KVM_RUN ends, at once or as soon as it begins.
+void end_run(int) {
+    if (kvm_run* const run = debugged)
+        run->immediate_exit = 1;
+}
+
+/// The same as gdb wants it.
+halted run_debugged(const virtual_machine& machine, hypercalls& calls, gdb_server& gdb, std::span<const std::byte> file) {
+    const auto end = gdb.run(calls, [&](const std::string& why) { stop_guest(machine, why, file); });
+    debugged = nullptr;
+    machine.run().immediate_exit = 0;
+    return end ? *end : run(machine, calls, file);
 }
 
 } // namespace
@@ -128,7 +139,17 @@ int main(int argc, char** argv) {
     must(prepare_processor(machine, memory, unikernel->entry));
 
     must(hosted::drop_privileges());
-    poller frames = must(poller::open(devices));
+    // Waited for with no privileges, and still outside of the sandbox.
+    std::optional<debugger> debug;
+    std::optional<gdb_server> gdb;
+    if (chosen.gdb) {
+        debugged = &machine.run();
+        (void)::signal(SIGIO, end_run);
+        gdb.emplace(debug.emplace(machine, memory, kvm_debugs_ring_3()), memory, must(gdb_link::wait_at(*chosen.gdb)));
+    }
+    poller frames = must(poller::open(devices, gdb ? gdb->descriptor() : -1));
+    if (gdb)
+        frames.on_attention([&] { gdb->attend(); });
     std::optional<net_ring> ring;
     if (with_ring) {
         must(ring.emplace(memory, devices).start());
@@ -136,9 +157,9 @@ int main(int argc, char** argv) {
             die("KVM does not connect the network ring's kick");
     }
     hypercalls calls{memory, devices, frames, ring ? &*ring : nullptr};
-    must(enter_sandbox());
+    must(enter_sandbox(chosen.gdb.has_value()));
 
-    const halted end = run(machine, calls, file);
+    const halted end = gdb ? run_debugged(machine, calls, *gdb, file) : run(machine, calls, file);
     if (end.status == 255)
         report_fault(memory, end.cookie, file);
     std::_Exit(end.status);

@@ -31,4 +31,19 @@ outcome<> guest_memory::protect(std::uint64_t start, std::uint64_t end, bool wri
     return {};
 }
 
+bool guest_memory::poke(std::uint64_t address, std::span<const std::byte> octets) const noexcept {
+    if (readable(address, octets.size()).empty())
+        return false;
+    constexpr std::uint64_t page = 4096;
+    const std::uint64_t start = address / page * page, end = (address + octets.size() + page - 1) / page * page;
+    bool kept = false;
+    for (const range& r : read_only_)
+        kept |= start < r.end && r.start < end;
+    if (kept && ::mprotect(base_ + start, end - start, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    std::memcpy(base_ + address, octets.data(), octets.size());
+    // Segments are whole pages; octets that are written in one piece lie in one.
+    return !kept || ::mprotect(base_ + start, end - start, PROT_READ) == 0;
+}
+
 } // namespace mirage::tender

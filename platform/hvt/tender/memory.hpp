@@ -45,6 +45,9 @@ public:
         return {base_ + address, static_cast<std::size_t>(size)};
     }
 
+    /// Writes for a debugger, which may do what the guest cannot. False: not all of it is the guest's.
+    bool poke(std::uint64_t address, std::span<const std::byte> octets) const noexcept;
+
     /// The ring, behind the guest's RAM.
     hvt::abi::net_ring& ring() const noexcept {
         return *reinterpret_cast<hvt::abi::net_ring*>(base_ + size_);

@@ -20,6 +20,8 @@ Runs a Solo5 hvt unikernel (ABI version 2) under KVM: those of Mirage/C++ and of
   --pcap:NAME=FILE             write every frame of NAME to FILE, for Wireshark
   --block:NAME=PATH            block device NAME is the file or disk PATH
   --block-sector-size:NAME=N   its sector size: a power of two from 512 on (default 512)
+  --gdb[=ADDRESS:PORT|PATH]    wait for gdb before the guest's first instruction: on a port of the loopback
+                               (default 127.0.0.1:1234), or on a new Unix socket (a path with a slash)
   --help, --version
 
 Options follow no order. The exit status is the guest's; 1 when the tender found something wrong.
@@ -85,6 +87,10 @@ outcome<options> options::parse(int argc, char** argv) {
             if (o.memory % 2 != 0)
                 say(std::string{word} + ": memory comes in steps of 2 MiB; using "
                     + std::to_string(--o.memory));
+            continue;
+        }
+        if (word == "--gdb" || word.starts_with("--gdb=")) {
+            o.gdb = word.size() > 6 ? std::string{word.substr(6)} : "127.0.0.1:1234";
             continue;
         }
         const auto taken = take_device_option(word, o);

@@ -3,6 +3,7 @@
 #include "message.hpp"
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ struct options {
     std::uint64_t memory = 512; ///< MiB: even, 2 to 4096
     std::map<std::string, std::string> net{}, net_mac{}, block{}, block_sector_size{},
         pcap{}; ///< by device name
+    std::optional<std::string> gdb{}; ///< where gdb is waited for
     bool help = false, version = false;
     std::string image{};     ///< the path of the unikernel
     std::string arguments{}; ///< the guest's, joined by single spaces

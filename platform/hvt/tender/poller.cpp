@@ -11,13 +11,13 @@
 namespace mirage::tender {
 
 namespace {
-constexpr std::uint64_t timer_mark = ~std::uint64_t{0};
+constexpr std::uint64_t timer_mark = ~std::uint64_t{0}, attention_mark = timer_mark - 1;
 } // namespace
 
-outcome<poller> poller::open(std::span<device> devices) {
+outcome<poller> poller::open(std::span<device> devices, int also) {
     poller p;
     p.devices_ = devices;
-    if (std::ranges::none_of(devices, [](const device& d) { return d.net != nullptr; }))
+    if (also < 0 && std::ranges::none_of(devices, [](const device& d) { return d.net != nullptr; }))
         return p; // nothing but time to wait for
     p.epoll_ = hosted::unique_fd{::epoll_create1(EPOLL_CLOEXEC)};
     p.timer_ = hosted::unique_fd{::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
@@ -26,6 +26,8 @@ outcome<poller> poller::open(std::span<device> devices) {
         return ::epoll_ctl(p.epoll_.get(), EPOLL_CTL_ADD, fd, &e) == 0;
     };
     bool good = p.epoll_ && p.timer_ && add(p.timer_.get(), timer_mark);
+    if (good && also >= 0)
+        good = add(also, attention_mark);
     for (std::size_t i = 0; good && i < devices.size(); ++i)
         if (devices[i].net)
             good = add(devices[i].net->descriptor(), i);
@@ -49,13 +51,19 @@ std::uint64_t poller::wait(std::uint64_t timeout) noexcept {
     }
     epoll_event seen[hvt::abi::manifest_max_entries];
     int count;
-    do
+    for (;;) {
         count = ::epoll_pwait(epoll_.get(), seen, std::size(seen), timeout == 0 ? 0 : -1, nullptr);
-    while (count < 0 && errno == EINTR);
+        if (count == 1 && seen[0].data.u64 == attention_mark && attend_) {
+            attend_(); // with others beside it: the next turn
+            continue;
+        }
+        if (count >= 0 || errno != EINTR)
+            break;
+    }
     std::uint64_t ready = 0;
     for (int i = 0; i < count; ++i) {
         const std::uint64_t mark = seen[i].data.u64;
-        if (mark == timer_mark)
+        if (mark == timer_mark || mark == attention_mark)
             continue;
         net_device& net = *devices_[mark].net;
         if ((seen[i].events & EPOLLIN) != 0 && !net.gone()) {

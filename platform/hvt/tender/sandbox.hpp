@@ -6,6 +6,7 @@ namespace mirage::tender {
 
 /// From here on all threads of this process can make the system calls that serving the guest needs; any other
 /// kills it. Needs hosted::drop_privileges(), which is to come before the first thread starts.
-outcome<> enter_sandbox();
+/// `debugging`: setting registers and breakpoints is part of it.
+outcome<> enter_sandbox(bool debugging);
 
 } // namespace mirage::tender
