@@ -9,8 +9,9 @@ namespace mirage::wire {
 enum class ethertype : std::uint16_t {
     ipv4 = 0x0800,
     arp = 0x0806,
-    vlan = 0x8100,
+    vlan = 0x8100,         ///< IEEE 802.1Q, customer tag
     ipv6 = 0x86dd,
+    service_vlan = 0x88a8, ///< IEEE 802.1Q, service tag (once IEEE 802.1ad)
 };
 
 namespace ethernet_at { // RFC 894; IEEE 802.3 section 3.1.1
