@@ -189,6 +189,15 @@ outcome<> hypercalls::end_guest(std::uint64_t address) {
 }
 
 outcome<> hypercalls::serve(std::uint16_t port, std::uint64_t address) {
+    if (trace_ == nullptr) [[likely]]
+        return dispatch(port, address);
+    trace_->enter(memory_, port, address);
+    auto served = dispatch(port, address);
+    trace_->leave(memory_, port, address);
+    return served;
+}
+
+outcome<> hypercalls::dispatch(std::uint16_t port, std::uint64_t address) {
     switch (port) {
     case PORT_WALLTIME: return wall_time(address);
     case PORT_PUTS: return put_text(address);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "call_trace.hpp"
 #include "devices.hpp"
 #include "memory.hpp"
 #include "net_ring.hpp"
@@ -21,6 +22,7 @@ class hypercalls {
     poller& poller_;
     net_ring* ring_; ///< nullptr: none is offered
     std::optional<halted> halted_{};
+    call_trace* trace_ = nullptr;
 
     outcome<> wall_time(std::uint64_t address);
     outcome<> put_text(std::uint64_t address);
@@ -29,6 +31,7 @@ class hypercalls {
     outcome<> transfer_frame(std::uint64_t address, bool write);
     outcome<> end_guest(std::uint64_t address);
     std::uint64_t wait(std::uint64_t timeout);
+    outcome<> dispatch(std::uint16_t port, std::uint64_t address);
 
 public:
     hypercalls(const guest_memory& memory, std::span<device> devices, poller& poller, net_ring* ring) noexcept
@@ -37,6 +40,9 @@ public:
     /// Serves the call that `port` stands for, with its argument at `address`. The error: what the guest did
     /// wrong.
     outcome<> serve(std::uint16_t port, std::uint64_t address);
+
+    /// Tells `trace` about each call from now on.
+    void tell(call_trace& trace) noexcept { trace_ = &trace; }
 
     const std::optional<halted>& end() const noexcept { return halted_; }
 };

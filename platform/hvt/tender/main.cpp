@@ -2,6 +2,7 @@
 // mirage-hvt: a tender for Solo5 hvt unikernels. Order of work: options, image, devices, machine, sandbox,
 // run.
 #include "boot.hpp"
+#include "core_file.hpp"
 #include "devices.hpp"
 #include "elf.hpp"
 #include "gdb_server.hpp"
@@ -67,8 +68,16 @@ void handle_signals() {
     (void)::signal(SIGPIPE, SIG_IGN);
 }
 
+/// Where a guest that cannot go on leaves its memory, when somebody wants it.
+struct {
+    const guest_memory* memory = nullptr;
+    std::optional<core_file> file{};
+} dump;
+
 [[noreturn]] void stop_guest(const virtual_machine& machine, const std::string& why, std::span<const std::byte> file) {
     report_stop(machine, why, file);
+    if (dump.file)
+        dump.file->write(*dump.memory, read_registers(machine), SIGSEGV);
     std::_Exit(1);
 }
 
@@ -157,10 +166,23 @@ int main(int argc, char** argv) {
             die("KVM does not connect the network ring's kick");
     }
     hypercalls calls{memory, devices, frames, ring ? &*ring : nullptr};
-    must(enter_sandbox(chosen.gdb.has_value()));
+    std::optional<call_trace> trace;
+    if (chosen.trace)
+        calls.tell(trace.emplace(must(call_trace::open(*chosen.trace))));
+    if (chosen.dumpcore) {
+        dump.memory = &memory;
+        dump.file = must(core_file::prepare(*chosen.dumpcore));
+    }
+    must(enter_sandbox(chosen.gdb.has_value(), chosen.dumpcore.has_value()));
 
     const halted end = gdb ? run_debugged(machine, calls, *gdb, file) : run(machine, calls, file);
-    if (end.status == 255)
+    if (end.status == 255) {
         report_fault(memory, end.cookie, file);
+        if (dump.file) {
+            const register_file now = read_registers(machine);
+            const auto then = registers_of_fault(memory, end.cookie, now);
+            dump.file->write(memory, then ? *then : now, then ? SIGSEGV : SIGABRT);
+        }
+    }
     std::_Exit(end.status);
 }

@@ -22,6 +22,8 @@ Runs a Solo5 hvt unikernel (ABI version 2) under KVM: those of Mirage/C++ and of
   --block-sector-size:NAME=N   its sector size: a power of two from 512 on (default 512)
   --gdb[=ADDRESS:PORT|PATH]    wait for gdb before the guest's first instruction: on a port of the loopback
                                (default 127.0.0.1:1234), or on a new Unix socket (a path with a slash)
+  --dumpcore=DIR               write an ELF core to DIR when the guest faults or gives up
+  --trace[=FILE]               write each call of the guest, its result and duration to FILE or standard error
   --help, --version
 
 Options follow no order. The exit status is the guest's; 1 when the tender found something wrong.
@@ -91,6 +93,14 @@ outcome<options> options::parse(int argc, char** argv) {
         }
         if (word == "--gdb" || word.starts_with("--gdb=")) {
             o.gdb = word.size() > 6 ? std::string{word.substr(6)} : "127.0.0.1:1234";
+            continue;
+        }
+        if (word.starts_with("--dumpcore=") && word.size() > 11) {
+            o.dumpcore = word.substr(11);
+            continue;
+        }
+        if (word == "--trace" || (word.starts_with("--trace=") && word.size() > 8)) {
+            o.trace = word.size() > 8 ? std::string{word.substr(8)} : std::string{};
             continue;
         }
         const auto taken = take_device_option(word, o);

@@ -15,6 +15,8 @@ struct options {
     std::map<std::string, std::string> net{}, net_mac{}, block{}, block_sector_size{},
         pcap{}; ///< by device name
     std::optional<std::string> gdb{}; ///< where gdb is waited for
+    std::optional<std::string> dumpcore{}; ///< the folder for a core
+    std::optional<std::string> trace{};    ///< the file of calls; empty: standard error
     bool help = false, version = false;
     std::string image{};     ///< the path of the unikernel
     std::string arguments{}; ///< the guest's, joined by single spaces

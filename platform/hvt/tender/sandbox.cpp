@@ -10,7 +10,7 @@
 
 namespace mirage::tender {
 
-outcome<> enter_sandbox(bool debugging) {
+outcome<> enter_sandbox(bool debugging, bool dumping) {
     using hosted::allowed_call;
     using enum allowed_call::condition;
     // What the run loop, the ring's thread, the reports and a tidy end call.
@@ -48,13 +48,19 @@ outcome<> enter_sandbox(bool debugging) {
         {SYS_exit},
         {SYS_exit_group},
     };
-    if (!debugging)
+    if (!debugging && !dumping)
         return hosted::restrict_calls(calls, hosted::on_violation::kill);
     static constexpr std::uint64_t more[] = {KVM_SET_GUEST_DEBUG, KVM_SET_REGS, KVM_SET_SREGS, KVM_GET_FPU, KVM_SET_FPU};
     std::vector<allowed_call> all{std::begin(calls), std::end(calls)};
     for (const std::uint64_t request : more)
-        all.push_back({SYS_ioctl, equals, 1, static_cast<std::uint32_t>(request)});
-    all.push_back({SYS_recvfrom}); // looks whether gdb has said something
+        if (debugging || request == KVM_GET_FPU)
+            all.push_back({SYS_ioctl, equals, 1, static_cast<std::uint32_t>(request)});
+    if (debugging)
+        all.push_back({SYS_recvfrom}); // looks whether gdb has said something
+    if (dumping) {
+        all.push_back({SYS_mincore});
+        all.push_back({SYS_linkat});
+    }
     return hosted::restrict_calls(all, hosted::on_violation::kill);
 }
 

@@ -105,7 +105,7 @@ def session():
     failures.check(status == 0 and "Hello, world!" in out, f"{status} {out} {err}")
     expect(said, r"^\$1 = (1|true)", r"0x100000.*:\s+0x[0-9a-f]{2}$", r"^Breakpoint 1, mirage_application",
            r"^#0 .*mirage_application", r"^#1 .*mirage_hvt_start", r"boot_run", r"^\$2 = 0x3", r"^\$\d = (1|true)$",
-           r"^Breakpoint 2(\.\d+)?, .*hvt::put", r"^#0 .*hvt::put", r"exited normally")
+           r"^Breakpoint 2(\.\d+)?, .*mirage::hvt::", r"^#0 .*mirage::hvt::", r"exited normally")
 
 
 def watches():
