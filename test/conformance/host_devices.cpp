@@ -7,6 +7,7 @@
 #include "mirage/host.hpp"
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 
 using namespace mirage;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 namespace {
 
@@ -251,4 +253,45 @@ TEST_CASE("user networking: a cable that carries frames, or a sentence that says
     CHECK(open("user").has_value());
     CHECK_FALSE(open("user,fast").has_value());
     CHECK_FALSE(open("user,hostfwd=tcp:127.0.0.1:80").has_value());
+}
+
+TEST_CASE("a capture: frames in both directions with their checksums complete, and what was lost (draft-ietf-opsawg-pcapng)") {
+    const temporary_file place;
+    started process{{"--pcap:service=" + place.path}};
+    {
+        host::capture written;
+        REQUIRE(written.open(process.home, "service").has_value());
+        REQUIRE(written);
+        written.received(as_octets("came in"), 0, 0);
+        const std::array<std::byte, 4> sum{std::byte{0xff}, std::byte{0xfe}, std::byte{0}, std::byte{0}};
+        written.transmitted({.headers = sum, .checksum_start = 0, .checksum_offset = 0});
+        const std::array<std::byte, 6> late{std::byte{9}, std::byte{9}, std::byte{0xff}, std::byte{0xfe}, std::byte{0}, std::byte{0}};
+        written.transmitted({.headers = late, .checksum_start = 2, .checksum_offset = 2});
+        written.lost();
+    }
+    std::string file(4096, '\0');
+    file.resize(static_cast<std::size_t>(::read(place.descriptor, file.data(), file.size())));
+    std::vector<std::uint32_t> kinds;
+    std::vector<std::string> bodies;
+    for (std::size_t at = 0; at < file.size();) {
+        std::uint32_t head[2], again = 0;
+        REQUIRE(file.size() - at >= 12);
+        std::memcpy(head, file.data() + at, sizeof head);
+        REQUIRE(head[1] % 4 == 0);
+        REQUIRE(head[1] <= file.size() - at);
+        std::memcpy(&again, file.data() + at + head[1] - 4, sizeof again);
+        CHECK(again == head[1]);
+        kinds.push_back(head[0]);
+        bodies.push_back(file.substr(at + 8, head[1] - 12));
+        at += head[1];
+    }
+    CHECK(kinds == std::vector<std::uint32_t>{0x0a0d0d0a, 1, 6, 6, 6, 5, 5});
+    CHECK(bodies[1].find("service") != std::string::npos);
+    const auto direction = [](const std::string& body) { return body[body.size() - 8]; };
+    CHECK(bodies[2].substr(12, 16) == std::string("\7\0\0\0\7\0\0\0came in\0", 16));
+    CHECK(direction(bodies[2]) == 1);
+    CHECK(bodies[3].substr(20, 4) == "\xff\xfe\0\0"s);
+    CHECK(bodies[4].substr(20, 6) == "\x09\x09\xff\xfe\0\1"s);
+    CHECK(direction(bodies[4]) == 2);
+    CHECK(bodies[6].substr(12) == "\4\0\10\0\1\0\0\0\0\0\0\0\5\0\10\0\1\0\0\0\0\0\0\0\0\0\0\0"s);
 }

@@ -22,11 +22,16 @@ void net_device::mark_gone() noexcept {
 }
 
 outcome<> net_device::capture_to(const std::string& path) {
-    auto file = frame_capture::open(path);
+    auto file = hosted::capture_file::open(path, "mirage-hvt " MIRAGE_VERSION, name_);
     if (!file)
         return failure("--pcap:" + name_ + "=" + path + ": " + file.error());
     capture_ = std::move(*file);
     return {};
+}
+
+void net_device::finish_capture() {
+    if (capture_)
+        capture_->finish();
 }
 
 void net_device::take(bool unfinished, bool joined) noexcept {
@@ -42,9 +47,11 @@ void net_device::take(bool unfinished, bool joined) noexcept {
 void net_device::prepare(const outgoing_frame& frame, frame_parts& parts) noexcept {
     // The kernel checks these numbers, and refuses what makes no sense: they are the guest's.
     const auto& offload = frame.offload;
-    if (capture_)
-        capture_->record(frame.octets, offload.flags & offload.needs_checksum ? offload.checksum_start : 0u,
-                         offload.checksum_offset);
+    if (capture_) {
+        const std::span<const std::byte> whole[] = {frame.octets};
+        capture_->record(hosted::capture_file::direction::outbound, whole,
+                         offload.flags & offload.needs_checksum ? offload.checksum_start : 0u, offload.checksum_offset);
+    }
     parts.count = 0;
     if (header_) {
         parts.header = {.flags = static_cast<std::uint8_t>(offload.flags & offload.needs_checksum),
@@ -77,6 +84,8 @@ void net_device::sent(std::int64_t outcome) noexcept {
         return;
     }
     lost_.fetch_add(1, std::memory_order_relaxed);
+    if (capture_)
+        capture_->lost();
     const int error = static_cast<int>(-outcome);
     switch (error) {
     case EAGAIN:
@@ -123,8 +132,8 @@ incoming_frame net_device::received(const frame_parts& parts, std::int64_t outco
     const bool unfinished = (header.flags & header.needs_checksum) != 0;
     if (capture_) {
         const iovec& room = parts.part[parts.count - 1];
-        capture_->record({static_cast<const std::byte*>(room.iov_base), static_cast<std::size_t>(length)},
-                         unfinished ? header.checksum_start : 0u, header.checksum_offset);
+        const std::span<const std::byte> whole[] = {{static_cast<const std::byte*>(room.iov_base), static_cast<std::size_t>(length)}};
+        capture_->record(hosted::capture_file::direction::inbound, whole, unfinished ? header.checksum_start : 0u, header.checksum_offset);
     }
     const bool joined = (header.segmentation & ~unsigned{header.ecn}) == header.tcp_ipv4;
     return {length, header.flags, joined ? header.segment_size : std::uint16_t{0}};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "frame.hpp"
-#include "frame_capture.hpp"
 #include "message.hpp"
+#include "mirage/hosted/capture_file.hpp"
 #include "mirage/hosted/unique_fd.hpp"
 #include "mirage/hvt/abi.hpp"
 #include "options.hpp"
@@ -18,7 +18,7 @@ class net_device {
     std::string name_;
     hosted::unique_fd frames_;
     bool header_;                                    ///< a hosted::offload_header precedes each frame
-    std::unique_ptr<frame_capture> capture_;
+    std::unique_ptr<hosted::capture_file> capture_;
     std::atomic<bool> gone_ = false, refusing_ = false;
     std::atomic<std::uint64_t> lost_ = 0;            ///< frames that the host did not take
     bool takes_unfinished_ = false, takes_joined_ = false;
@@ -35,8 +35,9 @@ public:
     bool gone() const noexcept { return gone_; }
     void mark_gone() noexcept;
 
-    /// Writes every frame to this file from now on: pcap, microseconds.
+    /// Writes every frame to this file from now on: pcapng, nanoseconds.
     outcome<> capture_to(const std::string& path);
+    void finish_capture();
 
     /// What the guest takes as it comes, from now on. Without offloads() nothing is ever unfinished.
     void take(bool unfinished, bool joined) noexcept;

@@ -176,6 +176,9 @@ int main(int argc, char** argv) {
     must(enter_sandbox(chosen.gdb.has_value(), chosen.dumpcore.has_value()));
 
     const halted end = gdb ? run_debugged(machine, calls, *gdb, file) : run(machine, calls, file);
+    for (const device& d : devices)
+        if (d.net)
+            d.net->finish_capture();
     if (end.status == 255) {
         report_fault(memory, end.cookie, file);
         if (dump.file) {

@@ -17,7 +17,7 @@ Runs a Solo5 hvt unikernel (ABI version 2) under KVM: those of Mirage/C++ and of
                                the router 10.0.2.2, DNS 10.0.2.3; hostfwd leads a port of this machine to
                                the guest's: --net:service=user,hostfwd=tcp:127.0.0.1:8080-:80
   --net-mac:NAME=MAC           Ethernet address of NAME (default: random)
-  --pcap:NAME=FILE             write every frame of NAME to FILE, for Wireshark
+  --pcap:NAME=FILE             write every frame of NAME to FILE (pcapng), for Wireshark
   --block:NAME=PATH            block device NAME is the file or disk PATH
   --block-sector-size:NAME=N   its sector size: a power of two from 512 on (default 512)
   --gdb[=ADDRESS:PORT|PATH]    wait for gdb before the guest's first instruction: on a port of the loopback

@@ -3,14 +3,17 @@
 """The tender as a process: its sandbox, its signals, and what it says when a guest ends badly.
 
 usage: process.py TENDER INTERPRETER"""
+import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from guest import *
 
@@ -172,23 +175,55 @@ def report():
 
 
 def captures():
-    """--pcap: a savefile that says what went by."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    """--pcap: a pcapng file that says what went by, which way, and what did not."""
     path = Image(interpreter, [("service", NET)]).write(os.path.join(folder.name, "guest.hvt"))
-    capture = os.path.join(folder.name, "a.pcap")
+    capture = os.path.join(folder.name, "a.pcapng")
+    program = (Program().put(BUFFER, b"o" * 64).call(NET_WRITE, 1, BUFFER, 64, 0).call(NET_READ, 1, BUFFER, 2000, 0)
+               .call(NET_WRITE, 1, BUFFER, 61, 0))
+
+    def run_with(ours, theirs, program):
+        status, _, err = run([tender, "--mem=8", f"--net:service=@{theirs.fileno()}", f"--pcap:service={capture}", path,
+                              *str(program).split()], pass_fds=[theirs.fileno()])
+        failures.check(status == 0, f"{status} {err}")
+        octets, blocks, at = open(capture, "rb").read(), [], 0
+        while at < len(octets):
+            kind, size = struct.unpack_from("<II", octets, at)
+            failures.check(size % 4 == 0 and octets[at + size - 4:at + size] == octets[at + 4:at + 8], f"a block at {at}")
+            blocks.append((kind, octets[at + 8:at + size - 4]))
+            at += max(size, 12)
+        failures.check([k for k, _ in blocks[:2]] == [0x0A0D0D0A, 1], f"{blocks[:2]}")
+        return blocks
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.send(b"in".ljust(60, b"i"))
-    program = Program().put(BUFFER, b"o" * 64).call(NET_WRITE, 1, BUFFER, 64, 0).call(NET_READ, 1, BUFFER, 2000, 0)
-    status, _, err = run([tender, "--mem=8", f"--net:service=@{theirs.fileno()}", f"--pcap:service={capture}", path,
-                          *str(program).split()], pass_fds=[theirs.fileno()])
-    octets = open(capture, "rb").read()
-    failures.check(status == 0 and struct.unpack_from("<IHHIIII", octets) == (0xA1B2C3D4, 2, 4, 0, 0, 65549, 1), f"{status} {err}")
-    sizes, at = [], 24
-    while at < len(octets):
-        _, micro, size, original = struct.unpack_from("<IIII", octets, at)
-        failures.check(size == original and micro < 10**6, "a record")
-        sizes.append((size, octets[at + 16:at + 17]))
-        at += 16 + size
-    failures.check(sizes == [(64, b"o"), (60, b"i")], f"records: {sizes}")
+    before = time.time_ns()
+    blocks = run_with(ours, theirs, program)
+    failures.check(b"service" in blocks[1][1] and bytes([9, 0, 1, 0, 9]) in blocks[1][1], f"the interface: {blocks[1]}")
+    frames = []
+    for _, body in (b for b in blocks if b[0] == 6):
+        interface, high, low, size, original = struct.unpack_from("<IIIII", body)
+        flags, length, way = struct.unpack_from("<HHI", body, 20 + size + -size % 4)
+        failures.check((interface, original, flags, length) == (0, size, 2, 4) and before <= high << 32 | low <= time.time_ns(), "a frame")
+        frames.append((size, body[20:21], way))
+    failures.check(frames == [(64, b"o", 2), (60, b"i", 1), (61, b"i", 2)], f"frames: {frames}")
+    failures.check(blocks[-1][0] == 5 and blocks[-1][1].endswith(struct.pack("<HHQHHQI", 4, 8, 1, 5, 8, 0, 0)), f"the end: {blocks[-1]}")
+    if shutil.which("tshark"):
+        done = subprocess.run(["tshark", "-r", capture, "-T", "fields", "-E", "separator=,", "-e", "frame.interface_name", "-e",
+                               "frame.packet_flags_direction", "-e", "frame.len"], capture_output=True, text=True, timeout=60)
+        seen = [line.split(",") for line in done.stdout.splitlines()]
+        failures.check([(n, int(w, 16), int(s)) for n, w, s in seen] == [("service", way, size) for size, _, way in frames],
+                       f"tshark: {done.stdout}{done.stderr}")
+
+    # Nobody takes what is sent: its queue is full.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setblocking(False)
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            theirs.send(b"x" * 64)
+            sent += 1
+    blocks = run_with(ours, theirs, program)
+    failures.check(blocks[-1][1].endswith(struct.pack("<HHQHHQI", 4, 8, 0, 5, 8, 2, 0)), f"two lost: {blocks[-1]}, {sent}")
 
 
 for part in (sandbox, signals, stops, report, captures):

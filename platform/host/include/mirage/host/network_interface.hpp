@@ -197,6 +197,8 @@ inline result<> network_interface::transmit(const transmit_frame& frame) noexcep
     } while (n < 0 && errno == EINTR);
     if (n < 0) [[unlikely]] {
         const int error = errno;
+        if (capture_)
+            capture_.lost();
         if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
             wants_output = error == EAGAIN;
             return std::unexpected(errc::would_block);
