@@ -16,6 +16,10 @@ struct icmp_statistics {
 };
 
 /// ICMP for IPv4: answers echo requests, reports what cannot be delivered. RFC 792, RFC 1122 section 3.2.2
+///
+/// Redirects change nothing, whoever sends them: any neighbour can write one, and on a link with several routers the
+/// application names them (net::static_routes). RFC 1122 section 3.2.2.2 has a host follow those of its first hop; a
+/// packet that the wrong router takes is forwarded by it all the same.
 struct icmp {
     static constexpr std::uint8_t protocol = 1;
     static constexpr bool ipv4_only = true;
@@ -71,7 +75,7 @@ public:
         const auto length = std::min(packet.data.size(), wire::icmpv4_header::max_quote - packet.network_header.size());
         const slice quote = slice::of_static(octets{packet.network_header.data(), packet.network_header.size() + length});
         ++statistics_.errors_sent;
-        send(to_ipv4(packet.source), wire::icmpv4_header::unreachable(code), quote);
+        send(to_ipv4(packet.destination), to_ipv4(packet.source), wire::icmpv4_header::unreachable(code), quote);
     }
 
     /// Reports to the sender of a datagram whose pieces did not all come. RFC 1122 section 3.3.2
@@ -81,7 +85,7 @@ public:
             return;
         }
         ++statistics_.errors_sent;
-        send(first_piece.source(), wire::icmpv4_header::exceeded(wire::exceeded_code::reassembly),
+        send(first_piece.destination(), first_piece.source(), wire::icmpv4_header::exceeded(wire::exceeded_code::reassembly),
              slice::of_static(wire::icmpv4_header::quote(first_piece.packet())));
     }
 
@@ -91,15 +95,15 @@ private:
         slice text = std::move(packet.data);
         text.remove_prefix(wire::icmpv4_header::size);
         ++statistics_.echo_replies;
-        send(to_ipv4(packet.source), header, text);
+        send(to_ipv4(packet.destination), to_ipv4(packet.source), header, text);
     }
 
-    void send(ipv4_address to, const wire::icmpv4_header& header, const slice& payload) noexcept {
+    void send(sender_of<Stack> from, ipv4_address to, const wire::icmpv4_header& header, const slice& payload) noexcept {
         header_room room;
         header.emit(room.transport(header.size), wire::sum(payload.view()));
-        (void)stack_.ip().transmit(room, to, {.protocol = protocol,
-                                              .transport_length = header.size,
-                                              .payload = std::span{&payload, 1}});
+        (void)stack_.ip().transmit(room, from, to, {.protocol = protocol,
+                                                    .transport_length = header.size,
+                                                    .payload = std::span{&payload, 1}});
         stack_.device_touched();
     }
 };

@@ -19,7 +19,9 @@
 namespace mirage::net {
 
 struct address_guard;
+struct further_addresses;
 struct igmp;
+struct static_routes;
 
 /// What the IPv4 layer has seen since boot.
 struct ipv4_statistics {
@@ -48,7 +50,9 @@ struct waiting_packet {
 
 template <class Stack>
 class ipv4::state {
+    using sender = sender_of<Stack>;
     static constexpr bool guarded = Stack::template has<address_guard>;
+    static constexpr bool plural = Stack::template has<further_addresses>, routed = Stack::template has<static_routes>;
 
     Stack& stack_;
     routing routing_{};
@@ -79,7 +83,7 @@ private:
     static void spread_loss(state& self, octets quote, const wire::icmpv4_view* error) noexcept {
         const errc why = error == nullptr ? errc::unreachable : meaning(*error);
         const auto lost = wire::ipv4_view::parse_quote(quote);
-        if (why == errc{} || !lost || lost->source() != self.address() || lost->fragment_offset() != 0)
+        if (why == errc{} || !lost || !self.is_own(lost->source()) || lost->fragment_offset() != 0)
             return;
         for (const auto& l : self.loss_listeners_)
             if (l.told != nullptr && l.protocol == lost->protocol())
@@ -94,6 +98,12 @@ private:
             if constexpr (guarded)
                 if (self.address().is_link_local()) // RFC 3927 section 2.5: so that conflicts are seen
                     to = mac_address::broadcast();
+            if constexpr (plural)
+                if (packet.operation == wire::arp_operation::request) { // as one of the neighbour's own subnet
+                    wire::arp_packet asking = packet;
+                    asking.sender_protocol = self.source_for(packet.target_protocol);
+                    return self.send_arp(to, asking);
+                }
             self.send_arp(to, packet);
         }
         void resolved(waiting_packet&& w, mac_address to) noexcept {
@@ -182,7 +192,20 @@ public:
 
     /// The address that packets to `destination` come from; unspecified when there is no way to it.
     ipv4_address source_for(ipv4_address destination) const noexcept {
-        return routing_.route(destination) ? address() : ipv4_address{};
+        const auto hop = route(destination);
+        if constexpr (plural)
+            if (hop && !routing_.is_on_link(hop->address))
+                if (const ipv4_prefix* const own = stack_.template get<further_addresses>().on_link(hop->address))
+                    return own->address;
+        return hop ? address() : ipv4_address{};
+    }
+
+    /// Whether the interface has this address.
+    bool is_own(ipv4_address a) const noexcept {
+        if constexpr (plural)
+            if (stack_.template get<further_addresses>().holds(a))
+                return true;
+        return a == address();
     }
 
     /// A frame whose ethertype may be one of ours. False: it is not.
@@ -199,10 +222,12 @@ public:
         }
     }
 
-    /// Sends one packet to `destination` whose transport header is in `room`. errc::would_block when the device has no room,
-    /// errc::unreachable without a route, errc::too_large.
-    result<> transmit(header_room& room, ipv4_address destination, const outgoing_packet& packet) noexcept {
-        const auto hop = routing_.route(destination);
+    /// Sends one packet to `destination` whose transport header is in `room`, from `source`, which counts only where there
+    /// is more than one address. errc::would_block when the device has no room, errc::unreachable without a route,
+    /// errc::too_large.
+    result<> transmit(header_room& room, sender source, ipv4_address destination,
+                      const outgoing_packet& packet) noexcept {
+        const auto hop = route(destination);
         if (!hop) [[unlikely]] {
             ++statistics_.unreachable;
             return std::unexpected(hop.error());
@@ -213,9 +238,9 @@ public:
         if (length > 0xffff)
             return std::unexpected(errc::too_large);
         if (length > stack_.device().mtu() && packet.gso_size == 0) [[unlikely]]
-            return transmit_in_pieces(*hop, room, destination, packet, length);
+            return transmit_in_pieces(*hop, room, source, destination, packet, length);
         // Atomic datagrams need no identification (RFC 6864 section 4.1); others get a new one each.
-        wire::ipv4_header{.source = address(),
+        wire::ipv4_header{.source = source.or_only(address()),
                           .destination = destination,
                           .protocol = static_cast<wire::ip_protocol>(packet.protocol),
                           .ttl = packet.ttl,
@@ -233,6 +258,47 @@ public:
     }
 
 private:
+    /// Where a packet goes first: by the longest prefix among the subnets, the static routes and the default router.
+    /// RFC 1122 section 3.3.1.1
+    result<next_hop> route(ipv4_address destination) const noexcept {
+        const auto hop = routing_.route(destination);
+        if constexpr (plural || routed) {
+            if (hop ? hop->mac.has_value() : hop.error() == errc::invalid_argument || !routing_.configured())
+                return hop;
+            int longest = routing_.is_on_link(destination) ? routing_.own().length : -1;
+            if constexpr (plural) {
+                const auto& further = stack_.template get<further_addresses>();
+                if (further.holds(destination))
+                    return std::unexpected(errc::invalid_argument);
+                if (further.is_broadcast(destination))
+                    return next_hop{destination, mac_address::broadcast()};
+                if (const ipv4_prefix* const own = further.on_link(destination))
+                    longest = std::max<int>(longest, own->length);
+            }
+            if constexpr (routed)
+                if (const auto* const r = stack_.template get<static_routes>().find(destination);
+                    r != nullptr && r->to.length > longest)
+                    return next_hop{r->via.is_unspecified() ? destination : r->via, {}};
+            if (longest >= 0)
+                return next_hop{destination, {}};
+        }
+        return hop;
+    }
+
+    /// What a received packet's addresses say, further addresses included. RFC 1122 sections 3.2.1.3 and 3.3.4.2
+    reception classify(ipv4_address source, ipv4_address destination, bool link_group) const noexcept {
+        if constexpr (plural) {
+            const auto& further = stack_.template get<further_addresses>();
+            if (further.holds(source) || further.is_broadcast(source))
+                return reception::discard;
+            if (further.holds(destination) && routing_.configured()) // as what is sent to the first
+                return routing_.classify(source, address(), link_group);
+            if (further.is_broadcast(destination) && routing_.configured() && !source.is_unspecified())
+                return routing_.classify(source, ipv4_address::broadcast(), link_group);
+        }
+        return routing_.classify(source, destination, link_group);
+    }
+
     result<> send_to(mac_address to, header_room& room, const outgoing_packet& packet) noexcept {
         wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header(header_size));
         transmit_frame frame{.headers = room.all(header_size, packet.transport_length), .payload = packet.payload};
@@ -253,6 +319,7 @@ private:
     /// RFC 791 section 3.2, RFC 1122 section 3.3.3. For packets whose checksum is done and whose neighbour is known:
     /// only ICMP echo replies become this long.
     [[gnu::noinline, gnu::cold]] result<> transmit_in_pieces(const next_hop& hop, header_room& room,
+                                                             sender source,
                                                              ipv4_address destination, const outgoing_packet& packet,
                                                              std::size_t length) noexcept {
         const mac_address* const mac = hop.mac ? &*hop.mac : neighbours_.find(hop.address, stack_.now(), arp_);
@@ -275,7 +342,7 @@ private:
                 parts[count] = s.share(passed, left);
                 left -= parts[count++].size();
             }
-            wire::ipv4_header{.source = address(),
+            wire::ipv4_header{.source = source.or_only(address()),
                               .destination = destination,
                               .protocol = static_cast<wire::ip_protocol>(packet.protocol),
                               .ttl = packet.ttl,
@@ -300,7 +367,7 @@ private:
             ++statistics_.malformed;
             return;
         }
-        const reception how = routing_.classify(view->source(), view->destination(), ethernet.destination().is_group());
+        const reception how = classify(view->source(), view->destination(), ethernet.destination().is_group());
         if (how == reception::discard || view->has_source_route()) { // RFC 1122 section 3.2.1.8 (c): not for a host
             ++statistics_.not_for_us;
             return;
@@ -399,6 +466,22 @@ private:
             defend();
         if constexpr (guarded)
             stack_.template get<address_guard>().receive(*packet);
+        if constexpr (plural) {
+            auto& further = stack_.template get<further_addresses>();
+            if (further.holds(packet->sender_protocol())) {
+                if (packet->sender_hardware() != stack_.device().mac()) {
+                    ++statistics_.address_conflicts;
+                    if (defences_.take(stack_.now())) // RFC 5227 section 2.4 (b)
+                        further.announce(packet->sender_protocol());
+                }
+                return;
+            }
+            if (further.holds(packet->target_protocol())) {
+                neighbours_.receive(*packet, stack_.now(), arp_, packet->target_protocol());
+                set_alarm();
+                return stack_.device_touched();
+            }
+        }
         neighbours_.receive(*packet, stack_.now(), arp_);
         set_alarm();
         stack_.device_touched();

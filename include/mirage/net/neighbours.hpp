@@ -46,14 +46,22 @@ public:
 
     /// RFC 826 "Packet Reception". A packet whose sender claims our own address is a conflict and changes
     /// nothing here: see address_conflict. An unsolicited reply never makes an entry, which RFC 826 would let
-    /// it: that is only of use to those who poison caches.
-    template <neighbours_output<Pending> Out>
-    void receive(wire::arp_view packet, instant now, Out& out) noexcept {
+    /// it: that is only of use to those who poison caches. `other`, when it is given, is another address of the
+    /// interface, and answered for in the place of the first.
+    template <neighbours_output<Pending> Out, std::same_as<ipv4_address>... Other>
+        requires(sizeof...(Other) <= 1)
+    void receive(wire::arp_view packet, instant now, Out& out, Other... other) noexcept {
+        const auto asked = [&] {
+            if constexpr (sizeof...(Other) == 0)
+                return own_;
+            else
+                return (other, ...);
+        };
         const mac_address sender = packet.sender_hardware();
         const ipv4_address address = packet.sender_protocol();
         if (sender.is_group() || sender == mac_address{} || sender == own_mac_ || own_.is_unspecified())
             return;
-        const bool for_us = packet.target_protocol() == own_;
+        const bool for_us = packet.target_protocol() == asked();
         const bool request = packet.operation() == wire::arp_operation::request;
         if (is_host(address) && address != own_) {
             auto at = this->search(address);
@@ -70,7 +78,7 @@ public:
         }
         if (for_us && request) {
             ++this->counters_.replies;
-            out.transmit(wire::arp_packet::reply(own_mac_, own_, packet), sender);
+            out.transmit(wire::arp_packet::reply(own_mac_, asked(), packet), sender);
         }
     }
 

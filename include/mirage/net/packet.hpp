@@ -6,6 +6,7 @@
 #include "mirage/wire/checksum.hpp"
 #include <array>
 #include <span>
+#include <type_traits>
 
 namespace mirage::net {
 
@@ -62,6 +63,21 @@ struct outgoing_packet {
     bool do_not_fragment = false;
     std::uint8_t ttl = 64;                 ///< RFC 9293 section 3.9.2.1: configurable, at least 64 by default
 };
+
+struct further_addresses;
+
+/// Which of an IPv4 interface's addresses a packet comes from: empty, and passed for nothing, where it has but one.
+struct one_of_several {
+    ipv4_address address{};
+    constexpr one_of_several(ipv4_address a) noexcept : address{a} {} // NOLINT: an address is meant to convert
+    constexpr ipv4_address or_only(ipv4_address) const noexcept { return address; }
+};
+struct the_only_one {
+    constexpr the_only_one(ipv4_address) noexcept {} // NOLINT: as above
+    static constexpr ipv4_address or_only(ipv4_address only) noexcept { return only; }
+};
+template <class Stack>
+using sender_of = std::conditional_t<Stack::template has<further_addresses>, one_of_several, the_only_one>;
 
 /// A packet of ours that is known not to have arrived.
 template <class Address>

@@ -233,11 +233,11 @@ public:
     result<> transmit(header_room& room, [[maybe_unused]] const address_type& source, const address_type& destination,
                       const outgoing_packet& packet) noexcept {
         if constexpr (!has_ipv6)
-            return get<ipv4>().transmit(room, destination, packet);
+            return get<ipv4>().transmit(room, source, destination, packet);
         else if constexpr (!has_ipv4)
             return get<ipv6>().transmit(room, source, destination, packet);
         else if (destination.is_ipv4())
-            return get<ipv4>().transmit(room, destination.v4(), packet);
+            return get<ipv4>().transmit(room, source.v4(), destination.v4(), packet);
         else
             return get<ipv6>().transmit(room, source.v6(), destination.v6(), packet);
     }
