@@ -15,6 +15,8 @@ import struct
 import subprocess
 import sys
 
+import treemap
+
 PAGE = 4096
 LAYERS = ["boot", "runtime", "platform", "core", "async", "device", "wire", "net/stack", "net/ipv4", "net/udp",
           "net/tcp", "net/dns", "net/sntp", "storage", "app", "app/http", "os", "C++ library", "application", "embedded pages", "constants",
@@ -250,6 +252,7 @@ def main():
     parser.add_argument("image")
     parser.add_argument("--by", choices=["layer", "symbol"], default="layer")
     parser.add_argument("--top", type=int, default=40, help="how many symbols --by symbol lists; 0: all (default 40)")
+    parser.add_argument("--svg", metavar="FILE", help="a picture of it, too: what is loaded, by layer and symbol")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--budget", type=int, metavar="OCTETS", help="fail when the image loads more")
     parser.add_argument("--without", action="append", default=[], metavar="SECTION_OR_SYMBOL_PREFIX",
@@ -275,6 +278,15 @@ def main():
         else:
             for (layer, name), size in by_symbol(found)[:options.top or None]:
                 print(f"{octets(size):>10}  {layer:<15} {name}")
+    if options.svg:
+        groups = collections.defaultdict(list)
+        for (layer, name), size in by_symbol(found):
+            groups[layer].append((name, size))
+        try:
+            with open(options.svg, "w", encoding="utf-8") as file:
+                file.write(treemap.svg(options.image.rsplit("/", 1)[-1], groups))
+        except OSError as problem:
+            sys.exit(f"image-size: {options.svg}: {problem.strerror}")
     if options.budget is not None:
         counted = loaded - excluded(image, options.without)
         what = f"{options.image} loads {counted} octets" + "".join(f", {w} not counted" for w in options.without[:1])
