@@ -36,6 +36,7 @@ class ndp_host {
     static constexpr duration probe_wait = std::chrono::seconds{1}; // RetransTimer
     static constexpr unsigned probes = 1, max_collisions = 3;       // DupAddrDetectTransmits; IDGEN_RETRIES of RFC 7217
     static constexpr std::size_t max_servers = 3;                   // RFC 8106 section 5.3.1
+    static constexpr duration older_querier = std::chrono::seconds{260}; // RFC 3810 section 9.12
 
     struct output {
         ndp_host& self;
@@ -64,6 +65,8 @@ class ndp_host {
     instant solicit_routers_at_ = never, report_at_ = never;
     duration solicit_interval_{};
     unsigned reports_left_ = 0;
+    instant first_version_until_{};               ///< routers know MLD version 1 alone: RFC 3810 section 8.2.1
+    std::array<ipv6_address, 4> left_groups_{};   ///< still to be told; more at a time are forgotten
     ndp_statistics statistics_{};
 
     auto& random() noexcept { return ip_.stack_.random(); }
@@ -106,6 +109,15 @@ class ndp_host {
     void join(duration delay) noexcept {
         report_at_ = std::min(report_at_, now() + delay);
         reports_left_ = 2;
+    }
+    /// The address is not ours any more, nor is its group, unless another address has the same.
+    void leave(const ipv6_address& address) noexcept {
+        const ipv6_address group = ipv6_address::solicited_node(address);
+        if (addresses_.hears(group))
+            return;
+        if (const auto place = std::ranges::find(left_groups_, ipv6_address{}); place != left_groups_.end())
+            *place = group;
+        join({});
     }
 
 public:
@@ -197,13 +209,15 @@ public:
         const instant t = now();
         for (own_address& o : addresses_) {
             if (o.used() && o.valid_until <= t) // RFC 4862 section 5.5.4
-                o = {};
+                leave(std::exchange(o, {}).address);
             if (o.used() && o.next_probe <= t)
                 probe(o);
         }
         if (report_at_ <= t) {
             report();
             reports_left_ -= reports_left_ > 0 ? 1 : 0;
+            if (reports_left_ == 0)
+                left_groups_ = {};
             report_at_ = reports_left_ > 0 ? t + some_of(std::chrono::seconds{1}) : never;
         }
         if (solicit_routers_at_ <= t) { // RFC 4861 section 6.3.7, and on, ever less often: RFC 7559 section 2
@@ -246,6 +260,7 @@ private:
     void duplicate(own_address& o) noexcept {
         ++statistics_.duplicates;
         const own_address was = std::exchange(o, {});
+        leave(was.address);
         if (was.automatic && was.collisions + 1u < max_collisions)
             begin_automatic({was.address.high(), 0}, was.preferred_until, was.valid_until,
                             static_cast<std::uint8_t>(was.collisions + 1), some_of(std::chrono::seconds{1}));
@@ -393,6 +408,8 @@ private:
             return;
         }
         ++statistics_.listener_queries;
+        if (q->first_version)
+            first_version_until_ = now() + older_querier;
         if (!q->group.is_unspecified() && !addresses_.hears(q->group))
             return;
         report_at_ = std::min(report_at_, now() + some_of(std::chrono::milliseconds{q->max_response}));
@@ -406,14 +423,29 @@ private:
         for (const own_address& o : addresses_)
             if (o.used())
                 out.add(ipv6_address::solicited_node(o.address));
+        for (const ipv6_address& group : left_groups_)
+            if (!group.is_unspecified())
+                out.add(group, true);
         if (out.empty())
             return;
         std::array<std::byte, wire::ethernet_header::size + wire::mld_report::max_size> frame;
-        wire::ethernet_header{group_mac(out.destination), mac(), wire::ethertype::ipv6}.emit(frame);
         const auto body = mutable_octets{frame}.subspan(wire::ethernet_header::size);
-        const std::size_t size = out.emit(body, addresses_.link_local());
-        (void)ip_.count(ip_.stack_.device().transmit({.headers = octets{frame}.first(wire::ethernet_header::size + size)}));
-        ip_.stack_.device_touched();
+        const auto finish = [&](const ipv6_address& destination, std::size_t size) {
+            wire::ethernet_header{group_mac(destination), mac(), wire::ethertype::ipv6}.emit(frame);
+            (void)ip_.count(
+                ip_.stack_.device().transmit({.headers = octets{frame}.first(wire::ethernet_header::size + size)}));
+            ip_.stack_.device_touched();
+        };
+        if (now() >= first_version_until_)
+            return finish(out.destination, out.emit(body, addresses_.link_local()));
+        // RFC 3810 section 8.2.1, RFC 2710 section 4: one message for each. What other hosts report holds none of ours
+        // back: switches that snoop do not show it to us anyway.
+        out.each([&](const ipv6_address& group, bool left) {
+            using type = wire::icmpv6_type;
+            const wire::mld_v1_message one{left ? type::listener_done : type::listener_report_v1, group};
+            one.emit(body, addresses_.link_local());
+            finish(one.destination(), wire::mld_v1_message::size);
+        });
     }
 
     /// RFC 4861 section 7.2.2

@@ -13,6 +13,8 @@ enum class icmpv6_type : std::uint8_t {
     echo_request = 128,
     echo_reply = 129,
     listener_query = 130,
+    listener_report_v1 = 131,
+    listener_done = 132,
     router_solicitation = 133,
     router_advertisement = 134,
     neighbour_solicitation = 135,

@@ -141,6 +141,94 @@ TEST_CASE("queries for listeners are answered after a while (RFC 3810 section 6.
     CHECK(bench::only(b.run(1100ms), 143).size() == 1);
 }
 
+namespace {
+
+/// A query of this many octets for all groups, as a router says it.
+void query_listeners(bench& b, std::size_t size) {
+    auto query = bench::message(0x82000000u, 1000u << 16);
+    query.resize(size);
+    const auto pseudo =
+        wire::pseudo_header_sum(router_address, ipv6_address::all_nodes(), 58, static_cast<std::uint32_t>(size));
+    wire::icmpv6_at::checksum::store(query.data(), wire::sum(query, pseudo).finish());
+    std::vector<std::byte> alerted(8);
+    wire::store<std::uint64_t>(alerted.data(), wire::mld::router_alert);
+    alerted.insert(alerted.end(), query.begin(), query.end());
+    b.inject(router_address, ipv6_address::all_nodes(), 0, alerted, 1);
+}
+
+} // namespace
+
+TEST_CASE("a router of the first version is answered in it, until it has been silent for long (RFC 3810 section 8.2.1)") {
+    bench b;
+    b.settle();
+    (void)b.run(10s);
+    query_listeners(b, 24);
+    auto sent = b.run(1100ms);
+    CHECK(bench::only(sent, 143).empty());
+    sent = bench::only(sent, 131);
+    REQUIRE(sent.size() == 2); // the link-local and the given address have a group each
+    for (const seen& s : sent) { // RFC 2710 section 3
+        CHECK(s.text().size() == 24);
+        CHECK(s.destination == s.target());
+        CHECK(s.target().is_solicited_node());
+        CHECK(s.source.is_link_local());
+        CHECK(s.hop_limit == 1);
+        CHECK(s.chain.router_alert);
+        CHECK(s.to == net::ndp_host<int>::group_mac(s.target()));
+    }
+    CHECK(sent[0].target() != sent[1].target());
+    query_listeners(b, 28); // a newer router beside it changes nothing
+    CHECK(bench::only(b.run(1100ms), 131).size() == 2);
+    (void)b.run(260s);
+    query_listeners(b, 28);
+    sent = b.run(1100ms);
+    CHECK(bench::only(sent, 143).size() == 1);
+    CHECK(bench::only(sent, 131).empty());
+    query_listeners(b, 26); // section 8.1: neither
+    CHECK(b.run(2s).empty());
+}
+
+TEST_CASE("the group of an address that ends is left (RFC 3810 section 6.1, RFC 2710 section 4)") {
+    for (const bool first_version : {false, true}) {
+        CAPTURE(first_version);
+        bench b{{}};
+        b.settle();
+        auto m = bench::router_advertisement(1800);
+        bench::put_prefix(m, of("2001:db8:5::"), 8000, 8000);
+        b.icmp(router_address, ipv6_address::all_nodes(), m, 255, router_mac);
+        b.settle();
+        const auto* const o = b.own(of("2001:db8:5::"));
+        REQUIRE(o != nullptr);
+        const ipv6_address group = ipv6_address::solicited_node(o->address);
+        (void)b.run(7900s);
+        if (first_version)
+            query_listeners(b, 24);
+        const auto sent = b.run(200s);
+        CHECK(b.own(of("2001:db8:5::")) == nullptr);
+        if (first_version) {
+            const auto done = bench::only(sent, 132);
+            REQUIRE(done.size() == 2); // Robustness Variable
+            CHECK(done[0].target() == group);
+            CHECK(done[0].destination == ipv6_address::all_routers());
+        } else {
+            const auto reports = bench::only(sent, 143);
+            REQUIRE(reports.size() == 2);
+            bool left = false;
+            const octets text = reports[0].text();
+            for (std::size_t at = 8; at < text.size(); at += 20)
+                if (wire::field<ipv6_address, 4>::load(text.data() + at) == group)
+                    left = text[at] == std::byte{3}; // CHANGE_TO_INCLUDE_MODE: section 5.2.12
+            CHECK(left);
+        }
+        if (!first_version) { // and then it is not spoken of any more
+            query_listeners(b, 28);
+            const auto reports = bench::only(b.run(1100ms), 143);
+            REQUIRE(reports.size() == 1);
+            CHECK(reports[0].text().size() == 8 + 20);
+        }
+    }
+}
+
 TEST_CASE("a scan of the subnet does not displace who is spoken to (RFC 6583)") {
     bench b;
     b.settle();
