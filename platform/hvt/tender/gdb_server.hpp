@@ -17,6 +17,7 @@ class gdb_server {
     std::string reason_ = "S05"; ///< the stop reply
 
     std::string answer(const std::string& command);
+    std::string all_registers();
     std::string registers_answer(const std::string& command);
     std::string memory_answer(const std::string& command);
     std::string points_answer(const std::string& command);
