@@ -23,6 +23,7 @@ COMMON = ['-std=c++23', '-fno-exceptions', '-fno-rtti', '-O1', '-fsyntax-only', 
 GUEST = {'gcc': ['-ffreestanding', '-mgeneral-regs-only'],
          'clang': ['-ffreestanding'] + (['-mno-mmx', '-mno-sse'] if platform.machine() == 'x86_64' else [])}
 HOSTED_HEADERS = {'mirage/async/asio.hpp'}
+HOSTED = ['-fexceptions', '-frtti']  # what Asio wants
 HOSTED_PLATFORMS = {'host', 'hosted'}
 
 
@@ -66,7 +67,7 @@ def main():
                 continue  # .h: shared with assembly, macros only
             content = ''.join(known[n].text for n in sorted(closure(name, known)))
             for compiler, version, kind in compilers:
-                flags = COMMON + (GUEST[kind] if guest and name not in HOSTED_HEADERS else [])
+                flags = COMMON + (HOSTED if name in HOSTED_HEADERS else GUEST[kind] if guest else [])
                 flags = flags + [f'-I{folder}' for folder in [root, *beside]]
                 key = hashlib.sha256('\0'.join([version, *flags, content]).encode()).hexdigest()
                 if not (cache / key).exists():

@@ -45,6 +45,7 @@ class App:
 WEBSITE = App("website", "examples/website", ("--port=80",))
 ECHO = App("echo", "examples/echo", port=7)
 TRANSFER = App("transfer", "test/interop/appliance")  # a test stream down, a SHA-256 of what goes up
+BEAST = App("beast", "test/interop/beast")            # a server written with Boost.Beast; the host platform alone
 SERVICES = App("services", "bench/appliance")         # what mirage bench measures beside HTTP
 
 

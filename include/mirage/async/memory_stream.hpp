@@ -102,8 +102,9 @@ protected:
     struct wait : resumption {
         memory_wire& wire;
         Finish finish;
-        wait(memory_wire& w, Finish f) noexcept : wire{w}, finish{f} {}
-        bool await_ready() const noexcept { return (wire.*Ready)(); }
+        bool nothing; ///< to transfer: no reason to wait
+        wait(memory_wire& w, Finish f, bool n) noexcept : wire{w}, finish{f}, nothing{n} {}
+        bool await_ready() const noexcept { return nothing || (wire.*Ready)(); }
         void await_suspend(std::coroutine_handle<> h) noexcept {
             set(h);
             (wire.*List).push_back(*this);
@@ -111,12 +112,12 @@ protected:
         auto await_resume() { return finish(wire); }
     };
     template <class Finish>
-    auto when_readable(Finish finish) noexcept {
-        return wait<&memory_wire::read_ready, &memory_wire::readers_, Finish>{*wire_, finish};
+    auto when_readable(Finish finish, bool nothing = false) noexcept {
+        return wait<&memory_wire::read_ready, &memory_wire::readers_, Finish>{*wire_, finish, nothing};
     }
     template <class Finish>
-    auto when_writable(Finish finish) noexcept {
-        return wait<&memory_wire::write_ready, &memory_wire::writers_, Finish>{*wire_, finish};
+    auto when_writable(Finish finish, bool nothing = false) noexcept {
+        return wait<&memory_wire::write_ready, &memory_wire::writers_, Finish>{*wire_, finish, nothing};
     }
 
 public:
@@ -140,7 +141,7 @@ public:
             std::copy_n(w.input_.data() + w.at_, n, room.data());
             w.at_ += n;
             return n;
-        });
+        }, room.empty());
     }
     auto async_write_some(octets o) noexcept {
         return when_writable([o](memory_wire& w) -> result<std::size_t> {
@@ -150,7 +151,7 @@ public:
             w.put(o.first(n));
             ++w.sends_;
             return n;
-        });
+        }, o.empty());
     }
     void shutdown_send() noexcept { wire_->send_ended_ = true; }
     void abort() noexcept {
