@@ -79,9 +79,9 @@ public:
     }
 
 private:
-    using ipv4_stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>;
+    using ipv4_stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<mirage::net::syn_cookies>>;
     using dual_stack = mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6,
-                                          mirage::net::tcp<>>;
+                                          mirage::net::tcp<mirage::net::syn_cookies>>;
     using stack = std::conditional_t<Dual, dual_stack, ipv4_stack>;
 
     Net& net_;

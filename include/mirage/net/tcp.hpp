@@ -4,12 +4,13 @@
 #include "mirage/core/frame_arena.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/packet.hpp"
-#include "mirage/net/tcp/congestion/cubic.hpp"
-#include "mirage/net/tcp/congestion/reno.hpp"
+#include "mirage/net/rate_limit.hpp"
 #include "mirage/net/tcp/connection.hpp"
 #include "mirage/net/tcp/isn.hpp"
 #include "mirage/net/tcp/listener.hpp"
+#include "mirage/net/tcp/parts.hpp"
 #include "mirage/net/tcp/stream.hpp"
+#include "mirage/net/tcp/syn_cookie.hpp"
 #include "mirage/net/tcp/table.hpp"
 #include "mirage/wire/ipv4.hpp"
 #include "mirage/wire/tcp.hpp"
@@ -27,6 +28,7 @@ struct tcp_options {
     std::uint32_t send_buffer = 0;          ///< octets that a connection keeps for retransmission, at first
     std::uint32_t send_buffer_most = 0;     ///< and at most: it grows with the congestion window. 0: a given send_buffer stays
     std::uint32_t max_connections = 0;      ///< in all states; a SYN beyond it is dropped
+    std::uint16_t mss_most = 65535;         ///< largest segment that is offered and sent, whatever the MTU: for tunnels on the way
     bool keep_alive = false;                ///< RFC 9293 section 3.8.4
 };
 
@@ -35,11 +37,14 @@ struct tcp_statistics {
     std::uint64_t segments_received = 0, segments_sent = 0, bad_checksum = 0, malformed = 0;
     std::uint64_t resets_sent = 0, connections_accepted = 0, connections_opened = 0, connections_closed = 0;
     std::uint64_t syn_dropped = 0;          ///< no listener's room, or no memory for one more connection
+    std::uint64_t syn_refused = 0;          ///< a listener's filter did not want the peer
+    std::uint64_t cookies_sent = 0, cookies_redeemed = 0; ///< where syn_cookies is listed
+    std::uint64_t replies_withheld = 0;     ///< resets and challenge ACKs beyond their limits
     std::uint64_t text_dropped = 0;         ///< segments whose text was not kept because a pool ran low
 };
 
-/// The TCP layer of a stack, with its policies: how much may be in flight, and how losses are found and repaired.
-template <machine::congestion_control Congestion = machine::cubic, class Recovery = machine::sack>
+/// The TCP layer of a stack, made of `Parts`: see machine::composition. What is not listed is not in the image.
+template <class... Parts>
 struct tcp {
     static constexpr std::uint8_t protocol = 6;
     static constexpr bool needs_network = true;
@@ -48,9 +53,15 @@ struct tcp {
     class state;
 };
 
-template <machine::congestion_control Congestion, class Recovery>
+using machine::syn_cookies;
+
+template <class... Parts>
 template <class Stack>
-class tcp<Congestion, Recovery>::state {
+class tcp<Parts...>::state {
+    using composition = machine::composition<Parts...>;
+    using Congestion = typename composition::congestion;
+    using Recovery = typename composition::recovery;
+
 public:
     using address_type = typename Stack::address_type;
     using endpoint_type = typename Stack::endpoint_type;
@@ -80,6 +91,9 @@ private:
     std::size_t time_wait_count_ = 0;
     intrusive_list<operation> memory_waiters_; ///< writers that found no page or node
     std::uint16_t next_port_ = 0;
+    rate_limit resets_{std::chrono::milliseconds{1}, 1000};
+    instant challenges_until_ = instant::min(); ///< when the count of challenge ACKs begins anew ...
+    unsigned challenges_left_ = 0;       ///< ... and how many may be sent until then
     tcp_statistics statistics_{};
 
     struct flush_operation : operation {
@@ -147,17 +161,21 @@ public:
     scheduler& loop() noexcept { return stack_.loop(); }
 
     /// Opens `port` to peers. See listener.
-    listener listen(std::uint16_t port, std::size_t backlog = 128) noexcept { return listener{*this, port, backlog}; }
+    listener listen(std::uint16_t port, std::size_t backlog = 128, typename listener::filter admits = nullptr) noexcept {
+        return listener{*this, port, backlog, admits};
+    }
 
     /// Opens a connection to `peer`. errc::refused, errc::timed_out, errc::unreachable, errc::no_buffers,
     /// errc::in_use when every port is taken.
     task<result<stream>> connect(endpoint_type peer) noexcept {
-        const four_tuple tuple{{stack_.source_for(peer.address), 0}, peer};
+        four_tuple tuple{{stack_.source_for(peer.address), 0}, peer};
         if (tuple.local.address.is_unspecified())
             co_return std::unexpected(errc::unreachable);
+        if (!choose_port(tuple))
+            co_return std::unexpected(errc::in_use);
         connection_type* const c = create(tuple);
         if (c == nullptr)
-            co_return std::unexpected(table_.size() >= options_.max_connections ? errc::no_buffers : errc::in_use);
+            co_return std::unexpected(errc::no_buffers);
         stream handle{*this, *c};
         stack_.report_losses(wire::ip_protocol::tcp,
                              [](Stack& stack, const lost_packet<address_type>& lost, errc why) noexcept {
@@ -223,10 +241,8 @@ public:
             finish(*c, machine::ending::finished);
             c = nullptr;
         }
-        if (c == nullptr) {
-            no_connection(tuple, seg);
+        if (c == nullptr && (c = no_connection(tuple, seg)) == nullptr)
             return;
-        }
         // Text ahead of a hole was never acknowledged, so it may go: what fills the hole must not be turned away for it.
         if (seg.length > 0 && machine::at_or_before(seg.seq, c->tcb.rcv.nxt) && short_of_memory(*c))
             c->received.drop_early(nodes_);
@@ -445,38 +461,96 @@ private:
         return before(c.tcb.rcv.nxt, seg.seq);
     }
 
-    /// RFC 9293 sections 3.10.7.1 and 3.10.7.2
-    void no_connection(const four_tuple& tuple, const machine::segment& seg) noexcept {
+    /// RFC 9293 sections 3.10.7.1 and 3.10.7.2. A connection when the segment redeems a cookie: it is to take the segment.
+    connection_type* no_connection(const four_tuple& tuple, const machine::segment& seg) noexcept {
         listener* const l = find_listener(tuple.local.port);
+        const instant now = stack_.now();
         if (l == nullptr || seg.has_ack || !seg.syn) {
             if (seg.rst || (l != nullptr && !seg.syn && !seg.has_ack))
-                return;
-            if (const auto reset = machine::reset_for(seg))
+                return nullptr;
+            if constexpr (composition::template has<syn_cookies>)
+                if (l != nullptr && !seg.syn && now < l->cookies_until_)
+                    if (const auto syn = machine::syn_cookie::redeem(isn_secret_, tuple, seg, now))
+                        return redeemed(*l, tuple, *syn, seg.ack - 1);
+            if (!resets_.take(now))
+                ++statistics_.replies_withheld;
+            else if (const auto reset = machine::reset_for(seg))
                 send_reset(tuple, *reset);
-            return;
+            return nullptr;
         }
         if (seg.rst)
-            return;
+            return nullptr;
+        if (l->admits_ != nullptr && !l->admits_(tuple.remote)) {
+            ++statistics_.syn_refused;
+            return nullptr;
+        }
         if (l->ready_count_ >= l->backlog_) {
             ++statistics_.syn_dropped;
-            return;
+            return nullptr;
         }
-        if (l->half_open_count_ >= l->backlog_) { // the oldest has had its chance (RFC 4987 section 3.3)
-            ++statistics_.syn_dropped;
+        if (l->half_open_count_ >= l->backlog_) {
+            if constexpr (composition::template has<syn_cookies>) {
+                send_cookie(*l, tuple, seg);
+                return nullptr;
+            }
+            ++statistics_.syn_dropped; // the oldest has had its chance (RFC 4987 section 3.3)
             finish(l->half_open_.front(), machine::ending::timed_out);
         }
+        if (connection_type* const c = half_open(*l, tuple, seg, machine::initial_sequence_number(isn_secret_, tuple, now)))
+            touch(*c);
+        return nullptr;
+    }
+
+    /// A connection in SYN-RECEIVED. nullptr: no memory.
+    connection_type* half_open(listener& l, const four_tuple& tuple, const machine::segment& syn, machine::sequence iss) noexcept {
         connection_type* const c = create(tuple);
         if (c == nullptr) {
             ++statistics_.syn_dropped;
-            return;
+            return nullptr;
         }
         c->tcb.settings.syn_retries = 5;
-        machine::open_passive(c->tcb, seg, machine::initial_sequence_number(isn_secret_, tuple, stack_.now()),
-                           stack_.now());
-        c->listener = l;
-        l->half_open_.push_back(*c);
-        ++l->half_open_count_;
-        touch(*c);
+        machine::open_passive(c->tcb, syn, iss, stack_.now());
+        c->listener = &l;
+        l.half_open_.push_back(*c);
+        ++l.half_open_count_;
+        return c;
+    }
+
+    /// Answers a SYN and forgets it. RFC 4987 section 3.6
+    void send_cookie(listener& l, const four_tuple& tuple, const machine::segment& syn) noexcept {
+        const instant now = stack_.now();
+        const machine::segment answer = machine::syn_cookie::answer(isn_secret_, tuple, syn, parameters_for(tuple), now);
+        l.cookies_until_ = now + machine::syn_cookie::lifetime;
+        ++statistics_.cookies_sent;
+        (void)emit(tuple, answer, {}, 0);
+    }
+
+    /// The connection whose SYN was answered with a cookie, as it was when the answer went out. nullptr: no room now, the peer will
+    /// try again.
+    connection_type* redeemed(listener& l, const four_tuple& tuple, const machine::segment& syn, machine::sequence iss) noexcept {
+        connection_type* const c = l.ready_count_ >= l.backlog_ ? nullptr : half_open(l, tuple, syn, iss);
+        if (c == nullptr)
+            return nullptr;
+        machine::syn_cookie::answered(c->tcb);
+        ++statistics_.cookies_redeemed;
+        return c;
+    }
+
+    /// RFC 5961 section 7. The number is random, so that nobody can find out by counting them what other connections do
+    /// (CVE-2016-5696).
+    bool may_challenge() noexcept {
+        constexpr unsigned half = 512; // in a second, and up to three times as many
+        const instant now = stack_.now();
+        if (now >= challenges_until_) {
+            challenges_until_ = now + std::chrono::seconds{1};
+            challenges_left_ = half + (random_integer<std::uint16_t>(stack_.random()) & (2 * half - 1));
+        }
+        if (challenges_left_ == 0) {
+            ++statistics_.replies_withheld;
+            return false;
+        }
+        --challenges_left_;
+        return true;
     }
 
     listener* find_listener(std::uint16_t port) noexcept {
@@ -486,11 +560,9 @@ private:
         return nullptr;
     }
 
-    /// A new connection in CLOSED. Port 0: an unused ephemeral one is chosen. nullptr: no memory, or no port.
-    connection_type* create(four_tuple tuple) noexcept {
+    /// A new connection in CLOSED. nullptr: no memory.
+    connection_type* create(const four_tuple& tuple) noexcept {
         if (table_.size() >= options_.max_connections && !reclaim_time_wait())
-            return nullptr;
-        if (tuple.local.port == 0 && !choose_port(tuple))
             return nullptr;
         void* const memory = coroutine_frames.allocate(sizeof(connection_type));
         if (memory == nullptr)
@@ -501,21 +573,27 @@ private:
         }};
         c->tuple = tuple;
         c->send_limit = options_.send_buffer;
-        // RFC 9293 section 3.7.1, RFC 8200 section 8.3
-        const std::size_t headers = is_ipv4(tuple.remote.address) ? 40 : 60;
-        const auto mss = static_cast<std::uint16_t>(std::min<std::size_t>(stack_.device().mtu(), 65535) - headers);
-        machine::prepare(c->tcb, {.mss = mss, .receive_buffer = options_.receive_buffer,
-                               .keep_alive = options_.keep_alive});
+        machine::prepare(c->tcb, parameters_for(tuple));
         table_.insert(*c);
         return c;
     }
 
-    /// RFC 6056 section 3.3.1 over the range of RFC 6335 section 6, from a random start.
+    machine::parameters parameters_for(const four_tuple& tuple) noexcept {
+        // RFC 9293 section 3.7.1, RFC 8200 section 8.3
+        const std::size_t headers = is_ipv4(tuple.remote.address) ? 40 : 60;
+        const std::size_t mss = std::min<std::size_t>(stack_.device().mtu(), 65535) - headers;
+        return {.mss = static_cast<std::uint16_t>(std::min<std::size_t>(mss, options_.mss_most)),
+                .receive_buffer = options_.receive_buffer,
+                .keep_alive = options_.keep_alive};
+    }
+
+    /// RFC 6056 section 3.3.3: each peer has a sequence of its own, which begins where nobody can guess. The range is that of
+    /// RFC 6335 section 6.
     bool choose_port(four_tuple& tuple) noexcept {
         constexpr std::uint16_t first = 49152, count = 65535 - first + 1;
-        next_port_ = static_cast<std::uint16_t>(next_port_ + random_integer<std::uint8_t>(stack_.random()));
+        const auto offset = static_cast<std::uint16_t>(machine::keyed_hash(isn_secret_, tuple));
         for (unsigned i = 0; i < count; ++i) {
-            tuple.local.port = static_cast<std::uint16_t>(first + next_port_++ % count);
+            tuple.local.port = static_cast<std::uint16_t>(first + static_cast<std::uint16_t>(offset + next_port_++) % count);
             if (find_listener(tuple.local.port) == nullptr && table_.find(tuple) == nullptr)
                 return true;
         }
@@ -561,6 +639,8 @@ private:
     void carry_out(connection_type& c, const machine::outcome& out, slice* text) noexcept {
         if (out.reply)
             send_reset(c.tuple, *out.reply);
+        if (out.challenge && may_challenge())
+            c.tcb.ack.now = true;
         if (out.acked > 0) {
             c.to_send.pop(out.acked, nodes_);
             if (c.send_limit < options_.send_buffer_most)

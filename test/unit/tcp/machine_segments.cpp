@@ -34,7 +34,7 @@ TEST_CASE("ESTABLISHED, segment by segment (RFC 9293 section 3.10.7.4)") {
         CAPTURE(r.says);
         auto tcb = established();
         const auto out = segment_arrives(tcb, r.seg, instant{});
-        CHECK(tcb.ack.now == r.ack_now);
+        CHECK((tcb.ack.now || out.challenge) == r.ack_now);
         CHECK(out.ended == r.ended);
         CHECK(tcb.rcv.nxt == sequence{r.rcv_nxt});
         CHECK_FALSE(out.reply);

@@ -13,11 +13,11 @@ namespace test {
 using namespace mirage;
 using namespace std::chrono_literals;
 
-template <offload Offloads = offload{}>
+template <offload Offloads = offload{}, class Tcp = net::tcp<>>
 struct two_hosts {
     using device = memory::netif<Offloads>;
     using stack_type = net::stack<device, memory::virtual_clock, memory::seeded_random, net::ipv4, net::icmp, net::udp,
-                                  net::tcp<>>;
+                                  Tcp>;
     using stream = typename std::remove_cvref_t<decltype(std::declval<stack_type&>().tcp())>::stream;
 
     static constexpr ipv4_address client_address{10, 0, 0, 1}, server_address{10, 0, 0, 2};

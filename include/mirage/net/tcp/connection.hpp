@@ -19,7 +19,8 @@ struct queue_hook : list_hook {}; ///< half open, waiting to be accepted, in TIM
 /// Everything about one connection: the control block, its octets, and who waits for it. Owned by the layer.
 template <congestion_control Congestion, class Recovery, class Endpoint>
 struct connection : table_hook, dirty_hook, queue_hook {
-    control_block<Congestion, Recovery> tcb{};
+    using block_type = control_block<Congestion, Recovery>;
+    block_type tcb = block_type(); // with (), compilers clear it in one piece
     four_tuple<Endpoint> tuple{};
     send_queue to_send{};
     receive_queue received{};

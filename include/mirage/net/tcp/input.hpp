@@ -189,7 +189,7 @@ constexpr bool check_reset(Tcb& tcb, const segment& seg, outcome& out) noexcept 
     if (!seg.rst)
         return true;
     if (seg.seq != tcb.rcv.nxt) {
-        tcb.ack.now = true;
+        out.challenge = true;
         return false;
     }
     if (tcb.state == state::syn_received && tcb.active_open)
@@ -203,13 +203,13 @@ constexpr bool check_reset(Tcb& tcb, const segment& seg, outcome& out) noexcept 
 
 /// Fourth: a SYN in a synchronized state is challenged (RFC 5961 section 4.2).
 template <class Tcb>
-constexpr bool check_syn(Tcb& tcb, const segment& seg) noexcept {
+constexpr bool check_syn(Tcb& tcb, const segment& seg, outcome& out) noexcept {
     if (!seg.syn)
         return true;
     if (tcb.state == state::syn_received && seg.seq == tcb.rcv.irs)
         tcb.snd.nxt = tcb.snd.iss; // the peer did not hear our SYN-ACK: send it again
     else
-        tcb.ack.now = true;
+        out.challenge = true;
     return false;
 }
 
@@ -272,7 +272,7 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
     // RFC 5961 section 5.2: the acceptable range; outside of it the peer is blind or very late.
     if (before(tcb.snd.max, seg.ack)
         || distance(seg.ack, tcb.snd.una) > static_cast<std::int32_t>(tcb.snd.max_wnd)) {
-        tcb.ack.now = true;
+        out.challenge = true;
         return false;
     }
     const bool fresh = before(tcb.snd.una, seg.ack);
@@ -414,7 +414,7 @@ constexpr outcome segment_arrives(Tcb& tcb, const segment& seg, instant now) noe
         return out;
     if (!check_sequence(tcb, seg)) {
         if (tcb.state == state::syn_received && seg.syn && !seg.has_ack && seg.seq == tcb.rcv.irs)
-            (void)check_syn(tcb, seg); // the SYN came again, and lies before the window
+            (void)check_syn(tcb, seg, out); // the SYN came again, and lies before the window
         if (tcb.state == state::time_wait && seg.fin)
             tcb.at.time_wait = now + 2 * tcb.settings.msl;
         return out;
@@ -429,7 +429,7 @@ constexpr outcome segment_arrives(Tcb& tcb, const segment& seg, instant now) noe
         tcb.keep_alive_sent = 0;
         tcb.at.keep_alive = now + tcb.settings.keep_alive_idle;
     }
-    if (check_reset(tcb, seg, out) && check_syn(tcb, seg) && check_ack(tcb, seg, now, out))
+    if (check_reset(tcb, seg, out) && check_syn(tcb, seg, out) && check_ack(tcb, seg, now, out))
         take_text(tcb, seg, now, out);
     return out;
 }

@@ -14,7 +14,9 @@ class listener : public list_hook {
     Layer& layer_;
     std::uint16_t port_;
     std::size_t backlog_;
+    bool (*admits_)(const typename Layer::endpoint_type& peer) noexcept;
     std::size_t half_open_count_ = 0, ready_count_ = 0;
+    instant cookies_until_ = instant::min(); ///< no cookie that was sent is valid then
     intrusive_list<connection_type, queue_hook> half_open_, ready_;
     intrusive_list<operation> acceptors_;
     errc failed_{};
@@ -37,10 +39,14 @@ class listener : public list_hook {
     };
 
 public:
+    /// Says of a peer whether it may connect; its SYN is ignored otherwise.
+    using filter = bool (*)(const typename Layer::endpoint_type& peer) noexcept;
+
     /// Opens `port` on `layer`, keeping up to `backlog` connections that nobody has accepted yet, and as many again
-    /// half open. When the port is taken every accept() fails with errc::in_use: see status().
-    listener(Layer& layer, std::uint16_t port, std::size_t backlog = 128) noexcept
-        : layer_{layer}, port_{port}, backlog_{backlog} {
+    /// half open. With `admits`, of those peers alone for which it is true. When the port is taken every accept() fails with
+    /// errc::in_use: see status().
+    listener(Layer& layer, std::uint16_t port, std::size_t backlog = 128, filter admits = nullptr) noexcept
+        : layer_{layer}, port_{port}, backlog_{backlog}, admits_{admits} {
         if (!layer.open(*this))
             failed_ = errc::in_use;
     }

@@ -30,6 +30,7 @@ struct outcome {
     sequence text_at{};
 
     std::optional<segment> reply{}; ///< to be sent as it is: a RST
+    bool challenge = false;         ///< an acknowledgement is due, unless too many of this kind were sent (RFC 5961 section 7)
 };
 
 } // namespace mirage::tcp

@@ -6,6 +6,18 @@
 
 namespace mirage::tcp {
 
+/// How a connection fares. Sizes in octets.
+struct connection_info {
+    tcp::state state{};
+    duration srtt{}, rttvar{}, rto{};   ///< RFC 6298 section 2
+    std::uint32_t cwnd = 0, ssthresh = 0; ///< RFC 5681 section 2
+    std::uint32_t flight = 0;           ///< sent and not acknowledged
+    std::uint16_t mss = 0;              ///< largest text of a segment that we send
+    std::uint32_t snd_wnd = 0, rcv_wnd = 0; ///< what the peer, and what we, offer
+    std::uint64_t octets_sent = 0, octets_acked = 0, octets_received = 0; ///< of text; those sent again count again
+    std::uint32_t retransmits = 0, timeouts = 0, fast_recoveries = 0, out_of_order = 0, duplicate_segments = 0; ///< segments
+};
+
 /// A TCP connection in the user's hands. Models zero_copy_stream and closable_stream.
 ///
 /// Move-only; one reader and one writer at a time. Destroying it closes in the background: what was sent is still
@@ -161,7 +173,20 @@ public:
     void no_delay(bool on) noexcept { connection_->tcb.settings.no_delay = on; }
     /// Keep-alive probes on or off (RFC 9293 section 3.8.4).
     void keep_alive(bool on) noexcept { layer_->keep_alive(*connection_, on); }
-    /// The state and statistics of the connection, to look at.
+    /// How long what was sent may stay without an acknowledgement until the connection is given up, at least 1 s: the local half of
+    /// RFC 5482 section 3; R2 of RFC 9293 section 3.8.3.
+    void user_timeout(duration t) noexcept { connection_->tcb.settings.user_timeout = std::max<duration>(t, std::chrono::seconds{1}); }
+    connection_info info() const noexcept {
+        const auto& c = connection_->tcb;
+        const auto& s = c.statistics;
+        return {.state = c.state, .srtt = c.rtt.srtt, .rttvar = c.rtt.rttvar, .rto = current_rto(c),
+                .cwnd = c.congestion.window(), .ssthresh = c.congestion.ssthresh(),
+                .flight = octets_between(c.snd.una, c.snd.max), .mss = c.mss, .snd_wnd = c.snd.wnd, .rcv_wnd = receive_window(c),
+                .octets_sent = s.octets_sent, .octets_acked = s.octets_acked, .octets_received = s.octets_received,
+                .retransmits = s.retransmits, .timeouts = s.timeouts, .fast_recoveries = s.fast_recoveries,
+                .out_of_order = s.out_of_order, .duplicate_segments = s.duplicate_segments};
+    }
+    /// All that is known of the connection, under RFC 9293's names.
     const auto& control() const noexcept { return connection_->tcb; }
 };
 

@@ -7,14 +7,20 @@
 
 namespace mirage::tcp {
 
-/// Prepares a control block: what both kinds of OPEN share. The smallest scale that can announce the whole buffer.
+/// The smallest scale that can announce the whole of a buffer. RFC 7323 section 2.3
+constexpr std::uint8_t window_scale(std::uint32_t buffer) noexcept {
+    std::uint8_t scale = 0;
+    while (scale < 14 && (buffer >> scale) > 0xffff)
+        ++scale;
+    return scale;
+}
+
+/// Prepares a control block: what both kinds of OPEN share.
 template <class Tcb>
 constexpr void prepare(Tcb& tcb, const parameters& settings) noexcept {
     tcb.settings = settings;
     tcb.rcv.buffer = settings.receive_buffer;
-    tcb.rcv.scale = 0;
-    while (tcb.rcv.scale < 14 && (settings.receive_buffer >> tcb.rcv.scale) > 0xffff)
-        ++tcb.rcv.scale;
+    tcb.rcv.scale = window_scale(settings.receive_buffer);
 }
 
 /// Active OPEN. RFC 9293 section 3.10.1
