@@ -325,6 +325,11 @@ bool kvm_debugs_ring_3() {
     s.cs = flat(0x23, true);
     s.ss = s.ds = s.es = s.fs = s.gs = flat(0x1b, false);
     s.idt = {};
+    s.tr = {}; // what processors want of an entry in 64-bit mode
+    s.tr.type = 11;
+    s.tr.present = 1;
+    s.ldt = {};
+    s.ldt.unusable = 1;
     r.rip = code_at, r.rflags = 2, r.rsp = code_at;
     d.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
     return ::ioctl(machine->vcpu(), KVM_SET_SREGS, &s) == 0 && ::ioctl(machine->vcpu(), KVM_SET_REGS, &r) == 0
