@@ -126,13 +126,15 @@ public:
         return options_.from.empty() && lease_ != nullptr ? lease_(lease_of_) : options_.from;
     }
 
-    /// The same of the name servers that routers advertise: `host` is that of a stack's IPv6 layer. RFC 8106
+    /// The same of the name servers that routers advertise, and of their domains where the stack lists
+    /// net::router_names: `host` is that of a stack's IPv6 layer. RFC 8106
     template <class Host>
     void use_routers(const Host& host) noexcept {
         lease_of_ = &host;
         lease_ = [](const void* from) noexcept {
             dns_servers known;
             static_cast<const Host*>(from)->each_name_server([&](const ipv6_address& a) { (void)known.add(a); });
+            static_cast<const Host*>(from)->each_search_domain([&](const wire::dns_name& n) { (void)known.add(n); });
             return known;
         };
     }

@@ -14,6 +14,8 @@
 
 namespace mirage::net {
 
+struct router_names;
+
 /// What a message of Neighbour Discovery or Multicast Listener Discovery came in.
 struct ndp_context {
     ipv6_address source{}, destination{};
@@ -154,6 +156,13 @@ public:
         for (const name_server& s : servers_)
             if (s.until > now())
                 visit(s.address);
+    }
+
+    /// Calls `visit(name)` for every search domain that routers have named, in stacks that list net::router_names.
+    /// RFC 8106 section 5.2
+    void each_search_domain([[maybe_unused]] auto&& visit) const noexcept {
+        if constexpr (std::remove_cvref_t<decltype(ip_.stack_)>::template has<router_names>)
+            ip_.stack_.template get<router_names>().each(now(), visit);
     }
 
     std::optional<ipv6_address> next_hop(const ipv6_address& to, instant at) noexcept {
@@ -346,6 +355,9 @@ private:
                 prefix_advertised(*prefix);
             else if (const auto servers = wire::ndp_options::servers(type, option))
                 servers_advertised(*servers);
+            else if constexpr (std::remove_cvref_t<decltype(ip_.stack_)>::template has<router_names>)
+                if (type == wire::ndp_option::search_list)
+                    ip_.stack_.template get<router_names>().read(option, now());
         });
         return true;
     }

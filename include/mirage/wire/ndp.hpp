@@ -14,6 +14,7 @@ enum class ndp_option : std::uint8_t {
     mtu = 5,
     nonce = 14,
     recursive_servers = 25,
+    search_list = 31,
 };
 
 /// A Prefix Information option. RFC 4861 section 4.6.2

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // IPv6: Whence the addresses of a host come, and which of them speaks.
 #include "over_ipv6.hpp"
+#include "mirage/net/router_names.hpp"
+#include <string_view>
 
 using namespace test::over_ipv6;
 
@@ -149,6 +151,59 @@ TEST_CASE("name servers are learnt and forgotten (RFC 8106 section 5.1)") {
     servers.clear();
     b.here.ip6().host().each_name_server([&](const ipv6_address& a) { servers.push_back(a); });
     CHECK(servers.empty());
+}
+
+TEST_CASE("search domains are learnt, renewed and forgotten (RFC 8106 section 5.2)") {
+    using named = stack_of<net::ipv6, net::udp, net::tcp<>, net::router_names>;
+    memory::simulation sim;
+    memory::link<> link{sim.loop(), {}};
+    memory::seeded_random random{7};
+    named here{sim.loop(), link.b(), sim.clock(), random, {}};
+    nursery tasks{sim.loop()};
+    (void)tasks.spawn(here.run());
+    (void)sim.run_until([] { return false; }, sim.now() + 3s);
+    const auto advertise = [&](std::uint32_t lifetime, std::string_view names) {
+        auto ra = bench::router_advertisement(1800);
+        const std::size_t at = ra.size(), size = (8 + names.size() + 7) / 8 * 8;
+        ra.resize(at + size);
+        wire::store<std::uint32_t>(ra.data() + at, 0x1f00'0000u | static_cast<std::uint32_t>(size / 8) << 16);
+        wire::store<std::uint32_t>(ra.data() + at + 4, lifetime);
+        std::ranges::copy(as_octets(names), ra.begin() + static_cast<std::ptrdiff_t>(at) + 8);
+        std::vector<std::byte> frame(54);
+        const auto to = ipv6_address::all_nodes();
+        wire::icmpv6_at::checksum::store(
+            ra.data(),
+            wire::sum(ra, wire::pseudo_header_sum(router_address, to, 58, static_cast<std::uint32_t>(ra.size()))).finish());
+        wire::ethernet_header{net::ndp_host<int>::group_mac(to), router_mac, wire::ethertype::ipv6}.emit(frame);
+        wire::ipv6_header{.source = router_address, .destination = to, .next = wire::next_header::icmpv6, .hop_limit = 255,
+                          .payload_length = static_cast<std::uint16_t>(ra.size())}
+            .emit(mutable_octets{frame}.subspan(14));
+        const slice text = slice::of_static(octets{ra});
+        REQUIRE(link.a().transmit({.headers = frame, .payload = std::span{&text, 1}}));
+        (void)sim.run_until([] { return false; }, sim.now() + 1ms);
+    };
+    const auto known = [&] {
+        std::vector<wire::dns_name> all;
+        here.ip6().host().each_search_domain([&](const wire::dns_name& n) { all.push_back(n); });
+        return all;
+    };
+    const auto name = [](const char* text) { return *wire::dns_name::parse(text); };
+    using namespace std::string_view_literals;
+
+    advertise(60, "\7example\3org\0\2in\7example\3org\0"sv);
+    CHECK(known() == std::vector{name("example.org"), name("in.example.org")});
+    (void)sim.run_until([] { return false; }, sim.now() + 30s);
+    advertise(60, "\7example\3org\0"sv); // longer
+    (void)sim.run_until([] { return false; }, sim.now() + 40s);
+    CHECK(known() == std::vector{name("example.org")});
+    advertise(0, "\7example\3org\0"sv); // not any more
+    CHECK(known().empty());
+    advertise(60, "\1a\0\xc0\x08\1b\0"sv); // a pointer, which MUST NOT be there: what follows is not read
+    CHECK(known() == std::vector{name("a")});
+    advertise(60, "\1b\0\x3f"sv); // cut
+    CHECK(known().size() == 2);
+    advertise(120, "\1c\0\1d\0\1e\0\1f\0\1g\0"sv); // bounded
+    CHECK(known().size() == 4);
 }
 
 TEST_CASE("the source is the address that fits the destination (RFC 6724 section 5)") {
