@@ -17,7 +17,8 @@ struct stop {
         gave_up,     ///< HALT with status 255: what it has left lies at `address`, the cookie
         ended,       ///< HALT with another status
         broken,      ///< it cannot go on: `why`
-    } what{};
+    };
+    reason what{};
     std::uint64_t address = 0;
     std::string why{};
 };
