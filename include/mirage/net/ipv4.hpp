@@ -4,6 +4,7 @@
 #include "mirage/device/netif.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/neighbours.hpp"
+#include "mirage/net/link_output.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/icmp_rules.hpp"
 #include "mirage/net/rate_limit.hpp"
@@ -300,14 +301,7 @@ private:
     }
 
     result<> send_to(mac_address to, header_room& room, const outgoing_packet& packet) noexcept {
-        wire::ethernet_header{to, stack_.device().mac(), wire::ethertype::ipv4}.emit(room.link_header(header_size));
-        transmit_frame frame{.headers = room.all(header_size, packet.transport_length), .payload = packet.payload};
-        if (packet.checksum_offload) {
-            frame.checksum_start = header_room::link + header_size;
-            frame.checksum_offset = packet.checksum_offset;
-            frame.gso_size = packet.gso_size;
-        }
-        return count(stack_.device().transmit(frame));
+        return send_on_link(stack_, room, header_size, to, ethertype, packet, statistics_.sent);
     }
 
     result<> count(result<> sent) noexcept {
