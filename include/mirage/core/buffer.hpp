@@ -167,7 +167,7 @@ public:
     }
 
     explicit operator bool() const noexcept { return owner_ != nullptr; }
-    mutable_octets room() const noexcept { return {owner_->data, owner_->capacity}; }
+    [[gnu::always_inline]] mutable_octets room() const noexcept { return {owner_->data, owner_->capacity}; }
 
     /// Gives the writable owner up for `count` read-only octets from `offset`, both within room().
     slice freeze(std::size_t offset, std::size_t count) && noexcept {

@@ -666,6 +666,9 @@ private:
     void keep_text(connection_type& c, const machine::outcome& out, slice&& text) noexcept {
         text.remove_prefix(out.text_offset);
         text.remove_suffix(text.size() - out.text_length);
+        // A FIN that lies before what came earlier: one of them is a lie, and nothing may follow a FIN.
+        if (c.tcb.rcv.fin_known && c.received.has_early() && after(c.received.early_end(), c.tcb.rcv.fin_at))
+            c.received.drop_early(nodes_);
         if (!out.text_in_order) {
             c.tcb.rcv.latest = out.text_at;
             (void)c.received.keep(out.text_at, std::move(text), nodes_);

@@ -24,7 +24,7 @@ constexpr T big_endian(T value) noexcept {
 /// Reads a T from `from`, in the machine's own octet order; any alignment.
 template <class T>
 requires std::is_trivially_copyable_v<T>
-constexpr T load_native(const std::byte* from) noexcept {
+[[gnu::always_inline]] constexpr T load_native(const std::byte* from) noexcept {
     std::array<std::byte, sizeof(T)> raw{};
     if
         consteval {
@@ -40,7 +40,7 @@ constexpr T load_native(const std::byte* from) noexcept {
 /// Writes a T to `to`, in the machine's own octet order; any alignment.
 template <class T>
 requires std::is_trivially_copyable_v<T>
-constexpr void store_native(std::byte* to, T value) noexcept {
+[[gnu::always_inline]] constexpr void store_native(std::byte* to, T value) noexcept {
     const auto raw = std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
     if
         consteval {

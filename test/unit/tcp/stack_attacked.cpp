@@ -15,7 +15,7 @@ using stream = hosts::stream;
 
 /// Puts a segment on the line that claims to be from `from`.
 template <class Hosts>
-void forge(Hosts& net, ipv4_endpoint from, std::uint16_t port, wire::tcp_header tcp) {
+void forge(Hosts& net, ipv4_endpoint from, std::uint16_t port, wire::tcp_header tcp, std::string_view text = {}) {
     std::array<std::byte, 14 + 20 + 60> headers{};
     tcp.source_port = from.port;
     tcp.destination_port = port;
@@ -24,12 +24,15 @@ void forge(Hosts& net, ipv4_endpoint from, std::uint16_t port, wire::tcp_header 
     wire::ipv4_header{.source = from.address,
                       .destination = Hosts::server_address,
                       .protocol = wire::ip_protocol::tcp,
-                      .total_length = static_cast<std::uint16_t>(20 + length)}
+                      .total_length = static_cast<std::uint16_t>(20 + length + text.size())}
         .emit(mutable_octets{headers}.subspan(14));
     tcp.emit(mutable_octets{headers}.subspan(34, length),
-             wire::pseudo_header_sum(from.address, Hosts::server_address, 6, static_cast<std::uint16_t>(length)));
-    REQUIRE(net.link.a().transmit({.headers = octets{headers}.first(34 + length), .payload = {}}));
-    (void)net.sim.settle();
+             wire::pseudo_header_sum(from.address, Hosts::server_address, 6, static_cast<std::uint16_t>(length + text.size()))
+                 + wire::sum(as_octets(text)));
+    const auto payload = slice::of_static(text);
+    REQUIRE(net.link.a().transmit({.headers = octets{headers}.first(34 + length), .payload = std::span{&payload, 1}}));
+    if (text.empty()) // otherwise the caller is a task
+        (void)net.sim.settle();
 }
 
 template <class Hosts>
@@ -228,4 +231,42 @@ TEST_CASE("a peer that has gone is given up after the user's timeout (RFC 5482 s
     REQUIRE(net.until([&] { return done; }, 200s));
     CHECK(failed == errc::timed_out);
     CHECK(net.sim.now() - began < 7s);
+}
+
+TEST_CASE("a FIN within text that came ahead of a hole: nothing follows the FIN (RFC 9293 section 3.10.7.4, eighth)") {
+    hosts net;
+    auto listener = net.server.tcp().listen(80, 8);
+    std::string heard;
+    errc end{};
+    net.spawn([](auto& from, std::string& text, errc& why) -> task<> {
+        auto s = co_await from.accept();
+        for (;;) {
+            const auto part = co_await s->async_receive();
+            if (!part) {
+                why = part.error();
+                co_return;
+            }
+            text += as_text(part->view());
+        }
+    }(listener, heard, end));
+    bool opened = false;
+    net.spawn([](hosts& n, bool& done) -> task<> {
+        auto s = co_await n.client.tcp().connect({hosts::server_address, 80});
+        done = bool{s};
+        const ipv4_endpoint from = s->local();
+        const auto& c = s->control();
+        const auto send = [&](std::uint32_t offset, std::string_view text, wire::tcp_flags more) {
+            wire::tcp_header h{.sequence = c.snd.nxt.value + offset, .acknowledgment = c.rcv.nxt.value,
+                               .flags = wire::tcp_flags::ack | more, .window = 1000};
+            h.options.timestamps.emplace(tcp::timestamp_at(n.sim.now()), 0u);
+            forge(n, from, 80, h, text);
+        };
+        send(4, "efghij", wire::tcp_flags::none);
+        send(0, "abcdef", wire::tcp_flags::fin); // the stream ends behind f
+        co_await n.sim.loop().sleep_until(n.sim.now() + 1s);
+    }(net, opened));
+    REQUIRE(net.until([&] { return end != errc{}; }, 10s));
+    CHECK(opened);
+    CHECK(heard == "abcdef");
+    CHECK(end == errc::eof);
 }

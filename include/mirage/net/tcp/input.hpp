@@ -162,7 +162,7 @@ constexpr bool check_sequence(Tcb& tcb, const segment& seg) noexcept {
     const std::uint32_t window = receive_window(tcb);
     const std::uint32_t length = seg.sequence_length();
     const auto begins = distance(tcb.rcv.nxt, seg.seq); // >= 0: at or behind RCV.NXT
-    const auto ends = begins + static_cast<std::int32_t>(length) - 1;
+    const auto ends = distance(tcb.rcv.nxt, seg.end() - 1);
     const auto size = static_cast<std::int32_t>(window);
     bool acceptable;
     if (length == 0)

@@ -314,6 +314,11 @@ public:
         return done;
     }
 
+    /// Behind the last octet that lies ahead of a hole; there is one.
+    sequence early_end() noexcept {
+        slice_node& last = early_.back();
+        return last.seq + static_cast<std::uint32_t>(last.data.size());
+    }
     /// Gives up what lies ahead of a hole: the peer will send it again.
     void drop_early(slice_node_pool& pool) noexcept {
         for (slice_node& node : early_)
