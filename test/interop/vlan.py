@@ -33,7 +33,7 @@ def transfers_in_a_vlan(lab, case):
         device = "vlan7"
         client.ip("addr", "add", f"{CLIENT}/{PREFIX}", "dev", device)
         client.run("sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1", check=False)
-    client.ip("link", "set", device, "mtu", 1496, "up")  # the tag takes its room from the packet: see mirage::vlan
+    client.ip("link", "set", device, "mtu", 1496, "up")  # the tag takes its room from the packet: see mirage::net::vlan
     running.start(subjects.command(TAGGED, case.target, case.build))
     path, digest = case.stream_file(lab, 4 * MIB)
     capture = Capture(running.switch, "port", os.path.join(lab.directory, "tagged.pcap"))

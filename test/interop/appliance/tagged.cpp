@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "transfer.hpp"
-#include <mirage/device/vlan.hpp>
+#include <mirage/net/vlan.hpp>
 #include <mirage/os/entry.hpp>
 
 namespace transfer {
@@ -8,8 +8,8 @@ namespace transfer {
 /// The same in VLAN 7, with priority 5.
 template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
 class tagged_appliance {
-    mirage::vlan<Net> tagged_;
-    appliance<mirage::vlan<Net>, Clk, Rnd> inside_;
+    mirage::net::vlan<Net> tagged_;
+    appliance<mirage::net::vlan<Net>, Clk, Rnd> inside_;
 
 public:
     static constexpr std::string_view name = "tagged";

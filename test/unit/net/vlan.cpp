@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mirage/device/vlan.hpp"
+#include "mirage/net/vlan.hpp"
 #include "mirage/core/nursery.hpp"
 #include "mirage/device/memory/link.hpp"
 #include "mirage/device/memory/seeded_random.hpp"
@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace mirage;
+using net::vlan;
 using namespace std::chrono_literals;
 
 namespace {

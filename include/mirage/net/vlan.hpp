@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-namespace mirage {
+namespace mirage::net {
 
 /// NETIF: one virtual LAN on a NETIF whose frames carry tags. IEEE 802.1Q-2018 section 9
 ///
@@ -115,4 +115,4 @@ public:
     std::uint64_t foreign() const noexcept { return foreign_; }
 };
 
-} // namespace mirage
+} // namespace mirage::net
