@@ -31,7 +31,7 @@ constexpr bool may_send_error(const wire::ipv4_view& packet, reception how) noex
 
 /// What an ICMP error says of the packet that it quotes. RFC 1122 section 4.2.3.9, RFC 9293 section 3.9.2.2
 /// errc::refused: nobody at the destination takes it (a hard error). errc::unreachable: it did not arrive, and the
-/// next one may (a soft error). errc{}: something else, such as how large a packet may be.
+/// next one may (a soft error). errc::too_large: it did not fit (RFC 1191 section 4). errc{}: something else.
 constexpr errc meaning(const wire::icmpv4_view& error) noexcept {
     switch (error.type()) {
     case wire::icmpv4_type::destination_unreachable: break;
@@ -42,7 +42,7 @@ constexpr errc meaning(const wire::icmpv4_view& error) noexcept {
     switch (static_cast<wire::unreachable_code>(error.code())) {
     case wire::unreachable_code::protocol:
     case wire::unreachable_code::port: return errc::refused;
-    case wire::unreachable_code::fragmentation_needed: return errc{};
+    case wire::unreachable_code::fragmentation_needed: return errc::too_large;
     default: return errc::unreachable; // RFC 1122 section 3.2.2.1: also codes of tomorrow
     }
 }

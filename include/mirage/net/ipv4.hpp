@@ -88,7 +88,10 @@ private:
             return;
         for (const auto& l : self.loss_listeners_)
             if (l.told != nullptr && l.protocol == lost->protocol())
-                l.told(self.stack_, {lost->source(), lost->destination(), lost->payload()}, why);
+                l.told(self.stack_,
+                       {lost->source(), lost->destination(), lost->payload(), lost->total_length(),
+                        why == errc::too_large ? error->next_hop_mtu() : std::uint16_t{0}},
+                       why);
     }
 
     /// What the neighbour cache acts through.

@@ -84,6 +84,8 @@ template <class Address>
 struct lost_packet {
     Address source{}, destination{};
     octets transport{}; ///< at least the first 8 octets of the transport's header
+    std::uint16_t length = 0; ///< of the whole packet, as its header said
+    std::uint16_t mtu = 0;    ///< with errc::too_large over IPv4: what would have fitted, or 0 when nobody said
 };
 
 /// Is told of lost packets, and why, as in meaning(). Anybody on the way, and whoever guesses well, can make it be

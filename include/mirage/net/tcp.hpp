@@ -9,6 +9,7 @@
 #include "mirage/net/tcp/isn.hpp"
 #include "mirage/net/tcp/listener.hpp"
 #include "mirage/net/tcp/parts.hpp"
+#include "mirage/net/tcp/path_mtu.hpp"
 #include "mirage/net/tcp/stream.hpp"
 #include "mirage/net/tcp/syn_cookie.hpp"
 #include "mirage/net/tcp/table.hpp"
@@ -53,6 +54,7 @@ struct tcp {
     class state;
 };
 
+using machine::path_mtu_discovery;
 using machine::syn_cookies;
 
 template <class... Parts>
@@ -162,6 +164,8 @@ public:
 
     /// Opens `port` to peers. See listener.
     listener listen(std::uint16_t port, std::size_t backlog = 128, typename listener::filter admits = nullptr) noexcept {
+        if constexpr (discovers)
+            hear_of_losses();
         return listener{*this, port, backlog, admits};
     }
 
@@ -177,10 +181,7 @@ public:
         if (c == nullptr)
             co_return std::unexpected(errc::no_buffers);
         stream handle{*this, *c};
-        stack_.report_losses(wire::ip_protocol::tcp,
-                             [](Stack& stack, const lost_packet<address_type>& lost, errc why) noexcept {
-                                 stack.tcp().undelivered(lost, why);
-                             });
+        hear_of_losses();
         machine::open_active(c->tcb, machine::initial_sequence_number(isn_secret_, c->tuple, stack_.now()));
         ++statistics_.connections_opened;
         touch(*c);
@@ -207,11 +208,18 @@ public:
         const std::byte* const header = lost.transport.data();
         connection_type* const c = table_.find({{lost.source, wire::tcp_at::source_port::load(header)},
                                                 {lost.destination, wire::tcp_at::destination_port::load(header)}});
-        // Synchronized connections survive all errors: RFC 5927 section 5.2.
-        if (c == nullptr || c->tcb.state != machine::state::syn_sent)
+        if (c == nullptr)
             return;
         const machine::sequence seq{wire::tcp_at::sequence::load(header)};
         if (before(seq, c->tcb.snd.una) || !before(seq, c->tcb.snd.max)) // RFC 5927 section 4.1
+            return;
+        if (why == errc::too_large) {
+            if constexpr (discovers)
+                did_not_fit(*c, lost);
+            return;
+        }
+        // Synchronized connections survive all other errors: RFC 5927 section 5.2.
+        if (c->tcb.state != machine::state::syn_sent)
             return;
         if (why == errc::refused)
             finish(*c, machine::ending::refused);
@@ -411,6 +419,31 @@ public:
 
 private:
     using sack_blocks = std::array<machine::sack_block, 4>;
+    static constexpr bool discovers = composition::template has<path_mtu_discovery>;
+
+    void hear_of_losses() noexcept {
+        stack_.report_losses(wire::ip_protocol::tcp,
+                             [](Stack& stack, const lost_packet<address_type>& lost, errc why) noexcept {
+                                 stack.tcp().undelivered(lost, why);
+                             });
+    }
+
+    /// Octets of a segment that are no text.
+    static std::uint32_t headers_of(const connection_type& c) noexcept {
+        return (is_ipv4(c.tuple.remote.address) ? 40u : 60u) + (c.tcb.timestamps.on ? 12u : 0u);
+    }
+
+    /// RFC 1191 section 6, RFC 8201 section 5
+    void did_not_fit(connection_type& c, const lost_packet<address_type>& lost) noexcept {
+        std::size_t mtu = 0;
+        if constexpr (Stack::has_ipv6)
+            if (!is_ipv4(c.tuple.remote.address))
+                mtu = stack_.ip6().path_mtu(to_ipv6(c.tuple.remote.address));
+        if (mtu == 0)
+            mtu = std::max(lost.mtu != 0 ? lost.mtu : machine::lower_plateau(lost.length), machine::least_path_mtu);
+        if (machine::path_takes(c.tcb, static_cast<std::uint32_t>(mtu) - headers_of(c)))
+            touch(c);
+    }
 
     /// `blocks` holds those of the segment.
     static machine::segment to_segment(const wire::tcp_view& view, [[maybe_unused]] sack_blocks& blocks) noexcept {
@@ -755,7 +788,11 @@ private:
     void on_alarm(connection_type& c) noexcept {
         if (machine::next_deadline(c.tcb) > stack_.loop().now()) // what it was armed for is done with
             return set_alarm(c);
-        carry_out(c, machine::on_time(c.tcb, stack_.loop().now()), nullptr);
+        const auto out = machine::on_time(c.tcb, stack_.loop().now());
+        if constexpr (discovers)
+            if (out.ended == machine::ending::none)
+                machine::suspect_black_hole(c.tcb, headers_of(c), is_ipv4(c.tuple.remote.address) ? machine::least_path_mtu : 1280u);
+        carry_out(c, out, nullptr);
     }
 
     /// Sends what the windows and the device allow.

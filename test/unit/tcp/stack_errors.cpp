@@ -101,7 +101,7 @@ TEST_CASE("what an ICMP error says (RFC 1122 section 4.2.3.9, RFC 9293 section 3
     CHECK(of(icmpv4_header::unreachable(unreachable_code::host)) == errc::unreachable);
     CHECK(of(icmpv4_header::unreachable(unreachable_code::protocol)) == errc::refused);
     CHECK(of(icmpv4_header::unreachable(unreachable_code::port)) == errc::refused);
-    CHECK(of(icmpv4_header::unreachable(unreachable_code::fragmentation_needed, 576)) == errc{});
+    CHECK(of(icmpv4_header::unreachable(unreachable_code::fragmentation_needed, 576)) == errc::too_large);
     CHECK(of(icmpv4_header::unreachable(unreachable_code::source_route_failed)) == errc::unreachable);
     CHECK(of(icmpv4_header::unreachable(unreachable_code::prohibited)) == errc::unreachable);
     CHECK(of(icmpv4_header::unreachable(static_cast<unreachable_code>(200))) == errc::unreachable);

@@ -24,6 +24,11 @@ struct syn_cookies {
     using tcp_feature = void;
 };
 
+/// Segments become smaller when a router says that they do not fit, or when nobody acknowledges large ones: path_mtu.hpp.
+struct path_mtu_discovery {
+    using tcp_feature = void;
+};
+
 namespace detail {
 
 template <template <class> class Is, class Default, class... Parts>
