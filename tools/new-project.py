@@ -116,18 +116,21 @@ The library's `docs/tutorial.md` goes on from here: a network, boot keys, HTTP, 
 }
 
 # What names a class in @NAME@.hpp and is no keyword, nor a name that the generated files use.
-RESERVED = set("""alignas alignof and asm auto bool break case catch char class concept const consteval constexpr constinit continue
-    decltype default delete do double else enum explicit export extern false float for friend goto if inline int long mutable
-    namespace new noexcept not nullptr operator or private protected public register requires return short signed sizeof static
-    struct switch template this throw true try typedef typeid typename union unsigned using virtual void volatile while xor
-    main test mirage std image xen doctest build""".split())
+RESERVED = set("""alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class co_await
+    co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype default delete do double
+    dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not
+    not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return short signed sizeof static
+    static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename union unsigned using
+    virtual void volatile wchar_t while xor xor_eq
+    all benchmark clean coverage dist install reconfigure scan_build subprojects tags test uninstall
+    main mirage mirage_panic std image xen doctest build abort exit fprintf printf stderr stdin stdout signal""".split())
 
 
 def problem_of(name):
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         return "a name is 1 to 40 small letters, digits and underscores, and begins with a letter"
     if name in RESERVED:
-        return "that is a word of C++ or of the project's own files"
+        return "that is a word of C++ or of Meson, or the project's own files use it"
     return None
 
 

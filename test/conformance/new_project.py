@@ -21,7 +21,8 @@ def run(*words, status=0, **options):
 def main():
     with tempfile.TemporaryDirectory(prefix="mirage-new-") as home:
         for name, reason in (("Greeter", b"small letters"), ("2nd", b"small letters"), ("../up", b"small letters"),
-                             ("class", b"a word of C++"), ("x" * 41, b"1 to 40")):
+                             ("class", b"a word of C++"), ("co_await", b"a word of C++"), ("install", b"a word of C++ or of Meson"),
+                             ("printf", b"a word of C++"), ("x" * 41, b"1 to 40")):
             said = run(MIRAGE, "new", name, status=1, cwd=home)
             if reason not in said or said.count(b"\n") != 1:
                 sys.exit(f"FAIL mirage new {name}: {said.decode()}")
