@@ -73,7 +73,7 @@ def requests_during_a_syn_flood(lab, case):
     flood.stop()
     sent = int(in_text(r"sent (\d+)", flood.log(), "the flood's log")[1])
     print(f"  {served} of {REQUESTS} requests served during {sent} SYNs", flush=True)
-    check(sent > 10_000, f"only {sent} SYNs were sent: this was no flood")
+    check(sent > 2_000, f"only {sent} SYNs were sent, where the backlog takes 256: this was no flood")
     check(served >= 0.99 * REQUESTS, f"{served} of {REQUESTS} requests were served during {sent} SYNs")
     ended_well(running)
 
