@@ -18,7 +18,7 @@ result<> network_interface::open() noexcept {
     // cache.
     const std::size_t size = link_.offloads ? sizeof(offload_header) + largest_joined + vlan_tag + 128
                                             : padding + link_.mtu + ethernet_header + vlan_tag;
-    pool_.emplace(link_.offloads ? 512u : 2048u, size);
+    pool_.emplace(link_.offloads ? 512u : 8192u, size);
     if (pool_->size() == 0) {
         complain("--net:" + std::string{name_} + ": there is not enough memory for its buffers");
         return std::unexpected(errc::no_buffers);

@@ -54,7 +54,10 @@ struct tcp {
     class state;
 };
 
+using machine::cubic;
+using machine::paced;
 using machine::path_mtu_discovery;
+using machine::reno;
 using machine::syn_cookies;
 
 template <class... Parts>
@@ -128,7 +131,7 @@ private:
         };
         // One connection may pin a quarter of the frames that the device has.
         if (o.receive_buffer == 0)
-            o.receive_buffer = share(4, 8 * 1024, 1024 * 1024);
+            o.receive_buffer = share(4, 8 * 1024, 4 * 1024 * 1024);
         if (o.send_buffer_most == 0)
             o.send_buffer_most = o.send_buffer != 0 ? o.send_buffer : share(4, 16 * 1024, 4 * 1024 * 1024);
         if (o.send_buffer == 0)
@@ -143,7 +146,7 @@ public:
     state(Stack& owner, const auto& settings) noexcept
         : stack_{owner}, isn_secret_{draw_key(owner.random())},
           options_{with_defaults(settings.tcp, owner.device().receive_pool())},
-          copies_{std::clamp<std::size_t>(owner.device().receive_pool().size() / 4, 16, 256), 4096},
+          copies_{std::clamp<std::size_t>(owner.device().receive_pool().size() / 4, 16, 1024), 4096},
           nodes_{4 * owner.device().receive_pool().size() + 256},
           table_{std::min<std::size_t>(options_.max_connections, 4096), draw_key(owner.random())},
           next_port_{random_integer<std::uint16_t>(owner.random())} {}

@@ -80,7 +80,7 @@ public:
     constexpr std::uint32_t sequence() const noexcept { return get<tcp_at::sequence>(); }
     constexpr std::uint32_t acknowledgment() const noexcept { return get<tcp_at::acknowledgment>(); }
     constexpr std::size_t header_length() const noexcept {
-        return (get<tcp_at::data_offset>() >> 4) * 4u;
+        return static_cast<std::size_t>(get<tcp_at::data_offset>() >> 4) * 4;
     } ///< octets
     constexpr tcp_flags flags() const noexcept { return tcp_flags{get<tcp_at::flags>()}; }
     constexpr bool has(tcp_flags wanted) const noexcept { return wire::has(flags(), wanted); }

@@ -69,8 +69,8 @@ template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, bool 
 class basic_appliance {
     using stack = std::conditional_t<
         Dual,
-        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, mirage::net::tcp<>>,
-        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<>>>;
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, mirage::net::tcp<mirage::net::paced<mirage::net::cubic>>>,
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<mirage::net::paced<mirage::net::cubic>>>>;
 
     Net& net_;
     Clk& clock_;

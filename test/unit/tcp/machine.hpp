@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/net/tcp/input.hpp"
 #include "mirage/net/tcp/output.hpp"
+#include "mirage/net/tcp/parts.hpp"
 #include "mirage/net/tcp/timers.hpp"
 #include "mirage/net/tcp/user.hpp"
 #include <deque>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/time.hpp"
-#include "mirage/net/tcp/congestion/reno.hpp"
-#include "mirage/net/tcp/recovery/newreno.hpp"
-#include "mirage/net/tcp/recovery/sack.hpp"
+#include "mirage/net/tcp/congestion/concept.hpp"
+#include "mirage/net/tcp/segment.hpp"
 #include "mirage/net/tcp/sequence.hpp"
 #include <cstdint>
 #include <string_view>
@@ -22,18 +21,22 @@ constexpr std::string_view name(state s) noexcept {
     return names[static_cast<unsigned>(s)];
 }
 
+/// A span of up to 49 days in half the room: every connection has several.
+using milliseconds32 = std::chrono::duration<std::uint32_t, std::milli>;
+
 /// What a connection is told when it is made. Sizes in octets.
 struct parameters {
     std::uint16_t mss = 1460;               ///< the largest segment we take: MTU - 40 (RFC 9293 section 3.7.1)
+    std::uint8_t keep_alive_probes = 9;
+    std::uint8_t syn_retries = 6;           ///< R2 of a SYN: 6 give 127 s; a half-open passive connection uses fewer
     std::uint32_t receive_buffer = 64 * 1024; ///< RCV.BUFF: how much unread text we let the peer send
     bool no_delay = false;                  ///< Nagle off (RFC 9293 section 3.7.4)
     bool keep_alive = false;                ///< RFC 9293 section 3.8.4: off unless asked for
-    duration keep_alive_idle = std::chrono::hours{2};
-    duration keep_alive_interval = std::chrono::seconds{75};
-    std::uint8_t keep_alive_probes = 9;
-    duration user_timeout = std::chrono::seconds{120}; ///< R2: at least 100 s (RFC 9293 section 3.8.3)
-    std::uint8_t syn_retries = 6;           ///< R2 of a SYN: 6 give 127 s; a half-open passive connection uses fewer
-    duration msl = std::chrono::seconds{30}; ///< RFC 9293 section 3.4.2 says two minutes; like other stacks we wait 60 s in all
+    milliseconds32 keep_alive_idle = std::chrono::hours{2};
+    milliseconds32 keep_alive_interval = std::chrono::seconds{75};
+    milliseconds32 user_timeout = std::chrono::seconds{120}; ///< R2: at least 100 s (RFC 9293 section 3.8.3)
+    /// RFC 9293 section 3.4.2 says two minutes; like other stacks we wait 60 s in all.
+    milliseconds32 msl = std::chrono::seconds{30};
 };
 
 /// One connection: plain data, under the names of RFC 9293 section 3.3.1. Only input, output, timers and user
@@ -117,6 +120,7 @@ struct control_block {
     struct {
         std::uint64_t octets_sent = 0, octets_received = 0, octets_acked = 0;
         std::uint32_t retransmits = 0, timeouts = 0, fast_recoveries = 0, duplicate_segments = 0, out_of_order = 0;
+        std::uint32_t needless_reductions = 0; ///< of the window, that were undone
     } statistics{};
 
     /// Octets sent and not acknowledged.

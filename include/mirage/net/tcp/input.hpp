@@ -281,7 +281,7 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
     const bool new_window = fresh || before(tcb.snd.wl1, seg.seq)
                             || (tcb.snd.wl1 == seg.seq && at_or_before(tcb.snd.wl2, seg.ack));
     const std::uint32_t old_window = tcb.snd.wnd;
-    Tcb::recovery_policy::arrived(tcb, seg);
+    Tcb::recovery_policy::arrived(tcb, seg, now);
     if (fresh)
         acknowledge(tcb, seg, now, out);
     if (new_window && at_or_before(tcb.snd.una, seg.ack))

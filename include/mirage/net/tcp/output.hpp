@@ -48,7 +48,7 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     const std::uint32_t mss = tcb.mss;
 
     using recovery = typename Tcb::recovery_policy;
-    if (const auto again = recovery::retransmission(tcb))
+    if (const auto again = recovery::retransmission(tcb, now))
         return again;
     const std::uint32_t piece = recovery::run(tcb);
 
@@ -62,6 +62,12 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     }
     if (tcb.probe) // one octet, whatever the window
         return transmission{.seq = snd.nxt, .offset = tcb.flight(), .length = 1, .psh = waiting == 1, .probe = true};
+
+    if constexpr (paces<decltype(tcb.congestion)>)
+        if (!tcb.congestion.may_leave(now)) {
+            tcb.snd.limited = snd.max;
+            return {};
+        }
 
     const std::uint32_t flight = tcb.flight();
     if (flight == 0 && snd.una == snd.max && now - tcb.last_sent > tcb.rtt.rto)
@@ -139,7 +145,7 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     auto& snd = tcb.snd;
     const sequence end = t.seq + t.length + (t.syn ? 1u : 0u) + (t.fin ? 1u : 0u);
     const bool again = before(t.seq, snd.max);
-    Tcb::recovery_policy::transmitted(tcb, t);
+    Tcb::recovery_policy::transmitted(tcb, t, now);
     snd.max = later(snd.max, end);
     tcb.last_sent = now;
     tcb.statistics.octets_sent += t.length;
@@ -149,6 +155,8 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     }
     if (before(snd.nxt, end))
         snd.nxt = end;
+    if constexpr (paces<decltype(tcb.congestion)>)
+        tcb.congestion.left(t.length, tcb.sample(0, now));
     if (again) {
         ++tcb.statistics.retransmits;
         if (tcb.rtt.measuring && at_or_before(t.seq, tcb.rtt.measured))
@@ -161,7 +169,7 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     if (tcb.at.retransmit == never) // RFC 6298 section 5.1
         tcb.at.retransmit = now + current_rto(tcb);
     if (tcb.at.loss_probe == never)
-        Tcb::recovery_policy::schedule_probe(tcb, now);
+        Tcb::recovery_policy::schedule(tcb, now);
 }
 
 /// A segment that says nothing but where we are. RFC 9293 section 3.10.7.4

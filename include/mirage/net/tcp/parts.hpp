@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/net/tcp/congestion/cubic.hpp"
+#include "mirage/net/tcp/congestion/paced.hpp"
 #include "mirage/net/tcp/congestion/reno.hpp"
 #include "mirage/net/tcp/recovery/newreno.hpp"
-#include "mirage/net/tcp/recovery/sack.hpp"
+#include "mirage/net/tcp/recovery/rack.hpp"
 #include <type_traits>
 
 namespace mirage::tcp {
@@ -50,7 +51,7 @@ using recovers = std::bool_constant<loss_recovery<T>>;
 
 } // namespace detail
 
-/// What TCP is made of, in any order: a congestion control (`cubic` when none is listed), a loss recovery (`sack`), and features.
+/// What TCP is made of, in any order: a congestion control (`cubic` when none is listed), a loss recovery (`rack`), and features.
 template <class... Parts>
 struct composition {
     static_assert(((congestion_control<Parts> || loss_recovery<Parts> || feature<Parts>) && ...),
@@ -58,7 +59,7 @@ struct composition {
     static_assert((0 + ... + int{congestion_control<Parts>}) <= 1, "tcp: two congestion controls are listed");
     static_assert((0 + ... + int{loss_recovery<Parts>}) <= 1, "tcp: two loss recoveries are listed");
     using congestion = typename detail::first_that<detail::controls_congestion, cubic, Parts...>::type;
-    using recovery = typename detail::first_that<detail::recovers, sack, Parts...>::type;
+    using recovery = typename detail::first_that<detail::recovers, rack, Parts...>::type;
     template <feature F>
     static constexpr bool has = (std::is_same_v<F, Parts> || ...);
 };

@@ -15,7 +15,9 @@ struct connection_info {
     std::uint16_t mss = 0;              ///< largest text of a segment that we send
     std::uint32_t snd_wnd = 0, rcv_wnd = 0; ///< what the peer, and what we, offer
     std::uint64_t octets_sent = 0, octets_acked = 0, octets_received = 0; ///< of text; those sent again count again
-    std::uint32_t retransmits = 0, timeouts = 0, fast_recoveries = 0, out_of_order = 0, duplicate_segments = 0; ///< segments
+    std::uint32_t retransmits = 0, timeouts = 0, fast_recoveries = 0;
+    std::uint32_t needless_reductions = 0; ///< of the window, that were undone
+    std::uint32_t out_of_order = 0, duplicate_segments = 0; ///< segments
 };
 
 /// A TCP connection in the user's hands. Models zero_copy_stream and closable_stream.
@@ -175,7 +177,10 @@ public:
     void keep_alive(bool on) noexcept { layer_->keep_alive(*connection_, on); }
     /// How long what was sent may stay without an acknowledgement until the connection is given up, at least 1 s: the local half of
     /// RFC 5482 section 3; R2 of RFC 9293 section 3.8.3.
-    void user_timeout(duration t) noexcept { connection_->tcb.settings.user_timeout = std::max<duration>(t, std::chrono::seconds{1}); }
+    void user_timeout(duration t) noexcept {
+        connection_->tcb.settings.user_timeout = std::chrono::duration_cast<milliseconds32>(
+            std::clamp<duration>(t, std::chrono::seconds{1}, std::chrono::hours{24}));
+    }
     connection_info info() const noexcept {
         const auto& c = connection_->tcb;
         const auto& s = c.statistics;
@@ -184,6 +189,7 @@ public:
                 .flight = octets_between(c.snd.una, c.snd.max), .mss = c.mss, .snd_wnd = c.snd.wnd, .rcv_wnd = receive_window(c),
                 .octets_sent = s.octets_sent, .octets_acked = s.octets_acked, .octets_received = s.octets_received,
                 .retransmits = s.retransmits, .timeouts = s.timeouts, .fast_recoveries = s.fast_recoveries,
+                .needless_reductions = s.needless_reductions,
                 .out_of_order = s.out_of_order, .duplicate_segments = s.duplicate_segments};
     }
     /// All that is known of the connection, under RFC 9293's names.

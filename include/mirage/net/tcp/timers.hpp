@@ -12,7 +12,12 @@ namespace mirage::tcp {
 template <class Tcb>
 constexpr instant next_deadline(const Tcb& tcb) noexcept {
     const auto& at = tcb.at;
-    return std::min({at.retransmit, at.loss_probe, at.persist, at.delayed_ack, at.keep_alive, at.time_wait, at.give_up});
+    const instant next =
+        std::min({at.retransmit, at.loss_probe, at.persist, at.delayed_ack, at.keep_alive, at.time_wait, at.give_up});
+    if constexpr (paces<decltype(tcb.congestion)>)
+        return std::min(next, tcb.congestion.release());
+    else
+        return next;
 }
 
 namespace detail {
@@ -27,9 +32,9 @@ constexpr void retransmission_timeout(Tcb& tcb, instant now, outcome& out) noexc
     }
     if (!opening && tcb.at.give_up == never)
         tcb.at.give_up = now + tcb.settings.user_timeout;
+    Tcb::recovery_policy::timed_out(tcb);
     if (tcb.rtt.backoff == 0)
         tcb.congestion.on_timeout(tcb.sample(0, now));
-    Tcb::recovery_policy::timed_out(tcb);
     tcb.rtt.backoff = static_cast<std::uint8_t>(std::min(tcb.rtt.backoff + 1, 63));
     tcb.rtt.measuring = false;
     tcb.at.loss_probe = never;
@@ -77,16 +82,17 @@ constexpr outcome on_time(Tcb& tcb, instant now) noexcept {
         out.ended = ending::finished;
     if (out.ended == ending::none && at.retransmit <= now)
         detail::retransmission_timeout(tcb, now, out);
-    if (out.ended == ending::none && at.loss_probe <= now) { // RFC 8985 section 7.3
+    if (out.ended == ending::none && at.loss_probe <= now) { // RFC 8985 sections 6.3 and 7.3
         at.loss_probe = never;
-        Tcb::recovery_policy::probe_tail(tcb);
-        at.retransmit = now + current_rto(tcb);
+        Tcb::recovery_policy::overdue(tcb, now);
         out.window_opened = true;
     }
     if (out.ended == ending::none && at.persist <= now)
         detail::persist_timeout(tcb, now, out);
     if (out.ended == ending::none && at.keep_alive <= now)
         detail::keep_alive_timeout(tcb, now, out);
+    if constexpr (paces<decltype(tcb.congestion)>)
+        (void)tcb.congestion.may_leave(now);
     if (at.delayed_ack <= now) {
         at.delayed_ack = never;
         tcb.ack.now = true;

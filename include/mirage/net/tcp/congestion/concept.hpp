@@ -27,7 +27,15 @@ concept congestion_control = std::regular<C> && requires(C c, const C k, const c
     { c.on_loss(s) } noexcept;           ///< fast recovery begins
     { c.on_recovered(s) } noexcept;      ///< fast recovery ends
     { c.on_timeout(s) } noexcept;        ///< the retransmission timer fired for the first time for this loss
+    { c.on_spurious(std::uint32_t{}, std::uint32_t{}) } noexcept; ///< no loss, after all: window() and ssthresh() before it
     { c.on_idle(s) } noexcept;           ///< nothing was sent for more than one RTO
+};
+
+/// A policy that also says when text may leave: paced.hpp.
+template <class C>
+concept paces = requires(C c, const C k, instant now) {
+    { c.may_leave(now) } noexcept -> std::same_as<bool>;
+    { k.release() } noexcept -> std::same_as<instant>;
 };
 
 } // namespace mirage::tcp

@@ -45,7 +45,9 @@ class cubic {
     constexpr void reduce(const congestion_sample& s) noexcept {
         // Fast convergence, section 4.7: a flow that has not got back to its old window makes room for others.
         w_max_ = cwnd_ < w_max_ ? cwnd_ / 20 * (10 + beta_tenths) : cwnd_;
-        ssthresh_ = std::max(static_cast<std::uint32_t>(std::uint64_t{s.flight} * beta_tenths / 10), 2 * s.mss); // section 4.6
+        // Section 4.6. What was selectively acknowledged counts in the flight, which may be larger than the window, then.
+        const std::uint64_t flight = std::min(s.flight, cwnd_);
+        ssthresh_ = std::max(static_cast<std::uint32_t>(flight * beta_tenths / 10), 2 * s.mss);
         epoch_ = never;
     }
 
@@ -152,6 +154,12 @@ public:
     constexpr void on_timeout(const congestion_sample& s) noexcept { // section 4.8
         reduce(s);
         cwnd_ = s.mss;
+    }
+    constexpr void on_spurious(std::uint32_t window, std::uint32_t threshold) noexcept { // section 4.9
+        cwnd_ = std::max(cwnd_, window);
+        w_max_ = std::max(w_max_, window);
+        ssthresh_ = threshold;
+        epoch_ = never;
     }
     constexpr void on_idle(const congestion_sample& s) noexcept {
         cwnd_ = std::min(cwnd_, initial_window(s.mss)); // RFC 5681 section 4.1

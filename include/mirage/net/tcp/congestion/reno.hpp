@@ -14,8 +14,9 @@ class reno {
     static constexpr std::uint32_t initial_window(std::uint32_t mss) noexcept {
         return std::min(10 * mss, std::max(2 * mss, std::uint32_t{14600}));
     }
-    static constexpr std::uint32_t half(const congestion_sample& s) noexcept {
-        return std::max(s.flight / 2, 2 * s.mss); // RFC 5681 section 3.1, equation (4)
+    /// RFC 5681 section 3.1, equation (4). What limited transmit sent, or was selectively acknowledged, does not count.
+    constexpr std::uint32_t half(const congestion_sample& s) const noexcept {
+        return std::max(std::min(s.flight, cwnd_) / 2, 2 * s.mss);
     }
 
 public:
@@ -55,6 +56,10 @@ public:
         ssthresh_ = half(s);
         cwnd_ = s.mss; // the loss window, RFC 5681 section 3.1
         acked_ = 0;
+    }
+    constexpr void on_spurious(std::uint32_t window, std::uint32_t threshold) noexcept { // RFC 4015 section 3
+        cwnd_ = std::max(cwnd_, window);
+        ssthresh_ = threshold;
     }
     constexpr void on_idle(const congestion_sample& s) noexcept {
         cwnd_ = std::min(cwnd_, initial_window(s.mss)); // RFC 5681 section 4.1

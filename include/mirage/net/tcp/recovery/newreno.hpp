@@ -22,11 +22,11 @@ struct newreno {
     };
 
     template <class Tcb>
-    static constexpr void arrived(Tcb&, const segment&) noexcept {}
+    static constexpr void arrived(Tcb&, const segment&, instant) noexcept {}
     template <class Tcb>
-    static constexpr void probe_tail(Tcb&) noexcept {}
+    static constexpr void overdue(Tcb&, instant) noexcept {}
     template <class Tcb>
-    static constexpr void schedule_probe(Tcb&, instant) noexcept {}
+    static constexpr void schedule(Tcb&, instant) noexcept {}
 
     /// New data is acknowledged; `s` is of before. SND.UNA has moved.
     template <class Tcb>
@@ -81,7 +81,7 @@ struct newreno {
 
     /// What must go out before anything new.
     template <class Tcb>
-    static constexpr std::optional<transmission> retransmission(Tcb& tcb) noexcept {
+    static constexpr std::optional<transmission> retransmission(Tcb& tcb, instant) noexcept {
         const auto& snd = tcb.snd;
         if (!tcb.recovery.resend)
             return {};
@@ -90,7 +90,7 @@ struct newreno {
         return transmission{.seq = snd.una, .length = length, .fin = snd.fin && length == left, .psh = length == left};
     }
     template <class Tcb>
-    static constexpr void transmitted(Tcb& tcb, const transmission& t) noexcept {
+    static constexpr void transmitted(Tcb& tcb, const transmission& t, instant) noexcept {
         if (t.seq == tcb.snd.una)
             tcb.recovery.resend = false;
     }

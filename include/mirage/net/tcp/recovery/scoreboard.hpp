@@ -63,6 +63,19 @@ public:
         return known;
     }
 
+    /// Calls f(left, right) for each piece of [left, right) that is not known to have arrived, in order.
+    constexpr void each_gap(sequence left, sequence right, auto f) const noexcept {
+        for (const sack_block& b : *this) {
+            if (at_or_before(right, b.left))
+                break;
+            if (before(left, b.left))
+                f(left, b.left);
+            left = later(left, b.right);
+        }
+        if (before(left, right))
+            f(left, right);
+    }
+
     /// Octets below `end` that are known to have arrived.
     constexpr std::uint32_t octets_before(sequence end) const noexcept {
         std::uint32_t sum = 0;
