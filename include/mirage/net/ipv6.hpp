@@ -84,6 +84,18 @@ public:
         set_alarm();
     }
 
+    /// An address that the host was leased, or for longer. False: there is no room for it.
+    bool assign(const ipv6_address& address, instant preferred, instant valid) noexcept {
+        const bool done = discovery_.assign(address, preferred, valid, 128); // RFC 8415: no prefix comes with it
+        set_alarm();
+        return done;
+    }
+    /// The address is not ours any more.
+    void withdraw(const ipv6_address& address) noexcept {
+        discovery_.withdraw(address);
+        set_alarm();
+    }
+
     /// From now on `told` hears of lost packets of `protocol`.
     void report_losses(wire::ip_protocol protocol, loss_handler<Stack> told) noexcept {
         for (auto& l : loss_listeners_)
@@ -96,7 +108,14 @@ public:
     /// The address that packets to `destination` come from; unspecified when there is no way to it.
     ipv6_address source_for(const ipv6_address& destination) noexcept {
         const instant now = stack_.now();
-        return discovery_.next_hop(destination, now) ? addresses().source_for(destination, now) : ipv6_address{};
+        if (!discovery_.next_hop(destination, now))
+            return {};
+        if constexpr (Stack::template has<temporary_addresses>)
+            return addresses().source_for(destination, now, [this](const ipv6_address& a) {
+                return stack_.template get<temporary_addresses>().is_temporary(a);
+            });
+        else
+            return addresses().source_for(destination, now);
     }
     /// How long a packet to `destination` may be, in octets. RFC 8201
     std::size_t path_mtu(const ipv6_address& destination) noexcept {
@@ -141,10 +160,20 @@ public:
     }
 
 private:
+    /// Is what is sent to this group for us?
+    bool hears(const ipv6_address& group) const noexcept {
+        if constexpr (Stack::template has<mld>)
+            if (stack_.template get<mld>().groups().is_listener(group))
+                return true;
+        return addresses().hears(group);
+    }
+
     wire::ipv6_header header_for(const ipv6_address& source, const ipv6_address& destination,
                                  const outgoing_packet& packet, std::size_t length) const noexcept {
-        // RFC 3493 section 5.2: what is sent to a group does not leave the link
-        const std::uint8_t usual = destination.is_multicast() ? std::uint8_t{1} : discovery_.hop_limit();
+        // RFC 3493 section 5.2: what is sent to a group does not leave the link, unless its sender says so
+        constexpr bool said = Stack::template has<mld>;
+        const std::uint8_t to_group = said ? packet.ttl : std::uint8_t{1};
+        const std::uint8_t usual = destination.is_multicast() ? to_group : discovery_.hop_limit();
         return {.source = source,
                 .destination = destination,
                 .next = wire::next_header{packet.protocol},
@@ -249,7 +278,7 @@ private:
         const bool group = destination.is_multicast();
         // RFC 4291 sections 2.5.3, 2.5.5.2 and 2.7; our own packets do not come back to us except as an echo of the link.
         if (source.is_multicast() || source.is_loopback() || source.is_mapped() || destination.is_mapped()
-            || !(group ? addresses().hears(destination) : addresses().is_valid(destination) && !link_group)
+            || !(group ? hears(destination) : addresses().is_valid(destination) && !link_group)
             || addresses().is_valid(source)) {
             ++statistics_.not_for_us;
             return;

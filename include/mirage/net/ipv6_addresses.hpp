@@ -39,8 +39,8 @@ class ipv6_addresses {
     }
 
     /// Is `a` a better source than `b` for `to`? RFC 6724 section 5; one interface, no mobility.
-    static constexpr bool better(const own_address& a, const own_address& b, const ipv6_address& to,
-                                 instant now) noexcept {
+    static constexpr bool better(const own_address& a, const own_address& b, const ipv6_address& to, instant now,
+                                 auto is_temporary) noexcept {
         if ((a.address == to) != (b.address == to)) // rule 1
             return a.address == to;
         const unsigned sa = a.address.scope(), sb = b.address.scope(), sd = to.scope();
@@ -50,6 +50,8 @@ class ipv6_addresses {
             return db;
         if (const bool la = label(a.address) == label(to), lb = label(b.address) == label(to); la != lb) // rule 6
             return la;
+        if (const bool ta = is_temporary(a.address), tb = is_temporary(b.address); ta != tb) // rule 7
+            return ta;
         const auto shared = [&](const own_address& o) { return std::min<unsigned>(common_prefix(o.address, to), o.length); };
         return shared(a) > shared(b); // rule 8
     }
@@ -91,13 +93,18 @@ public:
                });
     }
 
+    struct none_is_temporary {
+        constexpr bool operator()(const ipv6_address&) const noexcept { return false; }
+    };
+
     /// The address to speak to `to` from; unspecified: there is none. RFC 6724 section 5
-    constexpr ipv6_address source_for(const ipv6_address& to, instant now) const noexcept {
+    template <class Predicate = none_is_temporary>
+    constexpr ipv6_address source_for(const ipv6_address& to, instant now, Predicate is_temporary = {}) const noexcept {
         const own_address* best = nullptr;
         for (const own_address& o : all_)
             // A link-local address is of no use beyond the link: RFC 4291 section 2.5.6
             if (o.valid() && (!o.address.is_link_local() || to.scope() <= 2)
-                && (best == nullptr || better(o, *best, to, now)))
+                && (best == nullptr || better(o, *best, to, now, is_temporary)))
                 best = &o;
         return best == nullptr ? ipv6_address{} : best->address;
     }

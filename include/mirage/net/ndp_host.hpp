@@ -15,6 +15,9 @@
 namespace mirage::net {
 
 struct router_names;
+struct mld;
+struct dhcpv6;
+struct temporary_addresses;
 
 /// What a message of Neighbour Discovery or Multicast Listener Discovery came in.
 struct ndp_context {
@@ -71,6 +74,11 @@ class ndp_host {
     std::array<ipv6_address, 4> left_groups_{};   ///< still to be told; more at a time are forgotten
     ndp_statistics statistics_{};
 
+    /// Whether the stack has a layer.
+    template <class Layer>
+    static constexpr bool lists() noexcept {
+        return std::remove_cvref_t<decltype(std::declval<Ip&>().stack_)>::template has<Layer>;
+    }
     auto& random() noexcept { return ip_.stack_.random(); }
     mac_address mac() const noexcept { return ip_.stack_.device().mac(); }
     instant now() const noexcept { return ip_.stack_.now(); }
@@ -151,18 +159,43 @@ public:
     std::uint8_t hop_limit() const noexcept { return hop_limit_; }
     std::size_t link_mtu() const noexcept { return link_mtu_; }
 
-    /// Calls `visit(address)` for every recursive name server that routers have named. RFC 8106 section 5.1
+    /// Calls `visit(address)` for every recursive name server that routers have named, and DHCPv6 in stacks that list it.
+    /// RFC 8106 sections 5.1 and 5.3.1: routers' last
     void each_name_server(auto&& visit) const noexcept {
+        if constexpr (lists<dhcpv6>())
+            for (const ipv6_address& a : ip_.stack_.template get<dhcpv6>().names().servers())
+                visit(a);
         for (const name_server& s : servers_)
             if (s.until > now())
                 visit(s.address);
     }
 
-    /// Calls `visit(name)` for every search domain that routers have named, in stacks that list net::router_names.
-    /// RFC 8106 section 5.2
+    /// Calls `visit(name)` for every search domain that routers have named, in stacks that list net::router_names, and
+    /// DHCPv6 in those that list it. RFC 8106 section 5.2
     void each_search_domain([[maybe_unused]] auto&& visit) const noexcept {
-        if constexpr (std::remove_cvref_t<decltype(ip_.stack_)>::template has<router_names>)
+        if constexpr (lists<dhcpv6>())
+            for (const auto& name : ip_.stack_.template get<dhcpv6>().names().domains())
+                visit(name);
+        if constexpr (lists<router_names>())
             ip_.stack_.template get<router_names>().each(now(), visit);
+    }
+
+    /// An address of `length` bits of prefix that a layer has got or made, or for longer: checked for duplicates before it is used (RFC 4862 section 5.4).
+    /// False: there is no room for it.
+    bool assign(const ipv6_address& address, instant preferred, instant valid, std::uint8_t length) noexcept {
+        if (addresses_.find(address) == nullptr)
+            begin({.address = address, .length = length}, {});
+        own_address* const o = addresses_.find(address);
+        if (o == nullptr)
+            return false;
+        o->preferred_until = preferred;
+        o->valid_until = valid;
+        return true;
+    }
+    /// It is not ours any more.
+    void withdraw(const ipv6_address& address) noexcept {
+        if (own_address* const o = addresses_.find(address))
+            leave(std::exchange(*o, {}).address);
     }
 
     std::optional<ipv6_address> next_hop(const ipv6_address& to, instant at) noexcept {
@@ -211,6 +244,8 @@ public:
         for (const own_address& o : addresses_)
             if (o.used())
                 due = std::min({due, o.next_probe, o.valid_until});
+        if constexpr (lists<temporary_addresses>())
+            due = std::min(due, ip_.stack_.template get<temporary_addresses>().next_deadline());
         return due;
     }
 
@@ -222,6 +257,8 @@ public:
             if (o.used() && o.next_probe <= t)
                 probe(o);
         }
+        if constexpr (lists<temporary_addresses>())
+            ip_.stack_.template get<temporary_addresses>().on_time(*this);
         if (report_at_ <= t) {
             report();
             reports_left_ -= reports_left_ > 0 ? 1 : 0;
@@ -252,8 +289,11 @@ private:
         if (o.probes >= probes) {
             o.tentative = false;
             o.next_probe = never;
-            if (o.address.is_link_local())
+            if (o.address.is_link_local()) {
                 find_routers();
+                if constexpr (lists<mld>()) // RFC 3590 section 4: what was said from :: may have been passed over
+                    ip_.stack_.template get<mld>().reattached();
+            }
             return;
         }
         ++o.probes;
@@ -270,6 +310,10 @@ private:
         ++statistics_.duplicates;
         const own_address was = std::exchange(o, {});
         leave(was.address);
+        if constexpr (lists<dhcpv6>())
+            ip_.stack_.template get<dhcpv6>().duplicate(was.address);
+        if constexpr (lists<temporary_addresses>())
+            ip_.stack_.template get<temporary_addresses>().duplicate(*this, was.address);
         if (was.automatic && was.collisions + 1u < max_collisions)
             begin_automatic({was.address.high(), 0}, was.preferred_until, was.valid_until,
                             static_cast<std::uint8_t>(was.collisions + 1), some_of(std::chrono::seconds{1}));
@@ -350,12 +394,14 @@ private:
             link_mtu_ = static_cast<std::uint16_t>(*mtu);
         if (const auto link = host_mac(r->options, wire::ndp_option::source_link))
             cache_.heard_of(from.source, *link, true, t, out_);
+        if constexpr (lists<dhcpv6>()) // M and O: section 4.2
+            ip_.stack_.template get<dhcpv6>().advertised(r->managed, r->other);
         r->options.each([&](wire::ndp_option type, octets option) {
             if (const auto prefix = wire::ndp_options::prefix(type, option))
                 prefix_advertised(*prefix);
             else if (const auto servers = wire::ndp_options::servers(type, option))
                 servers_advertised(*servers);
-            else if constexpr (std::remove_cvref_t<decltype(ip_.stack_)>::template has<router_names>)
+            else if constexpr (lists<router_names>())
                 if (type == wire::ndp_option::search_list)
                     ip_.stack_.template get<router_names>().read(option, now());
         });
@@ -371,6 +417,8 @@ private:
             routes_.add_prefix(p.prefix, valid, t);
         if (!p.autonomous || p.prefix.length != 64 || fixed_)
             return;
+        if constexpr (lists<temporary_addresses>())
+            ip_.stack_.template get<temporary_addresses>().advertised(*this, p.prefix.address.high(), preferred, valid);
         for (own_address& o : addresses_)
             if (o.used() && o.automatic && o.address.high() == p.prefix.address.high()) {
                 o.preferred_until = preferred;
@@ -422,6 +470,8 @@ private:
         ++statistics_.listener_queries;
         if (q->first_version)
             first_version_until_ = now() + older_querier;
+        if constexpr (lists<mld>())
+            ip_.stack_.template get<mld>().queried(*q, message);
         if (!q->group.is_unspecified() && !addresses_.hears(q->group))
             return;
         report_at_ = std::min(report_at_, now() + some_of(std::chrono::milliseconds{q->max_response}));

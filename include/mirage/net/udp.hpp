@@ -33,6 +33,7 @@ struct udp_statistics {
 };
 
 struct igmp;
+struct mld;
 
 /// The UDP layer of a stack. RFC 768, RFC 1122 section 4.1
 struct udp {
@@ -62,11 +63,19 @@ public:
 
 private:
     static constexpr offload capabilities = Stack::device_type::capabilities;
-    static constexpr bool multicasts = Stack::template has<igmp>;
+    static constexpr bool ipv4_groups = Stack::template has<igmp>, ipv6_groups = Stack::template has<mld>;
+    static constexpr bool multicasts = ipv4_groups || ipv6_groups;
+
+public:
+    /// What a group that a socket can join is called: an address of the families whose groups the stack lists.
+    using group_type = std::conditional_t<ipv4_groups && ipv6_groups, ip_address,
+                                          std::conditional_t<ipv6_groups, ipv6_address, ipv4_address>>;
+
+private:
 
     /// What a socket hears of groups, in stacks that have groups.
     struct some_groups {
-        std::array<ipv4_address, 4> joined{}; // unspecified: free
+        std::array<group_type, 4> joined{}; // unspecified: free
         std::uint8_t ttl = 1;
     };
     struct no_groups {};
@@ -83,6 +92,40 @@ private:
     std::size_t node_count_ = 0;
     buffer_pool copies_;
     udp_statistics statistics_{};
+
+    static constexpr group_type as_group(const address_type& a) noexcept {
+        if constexpr (std::is_same_v<group_type, ipv4_address>)
+            return to_ipv4(a);
+        else if constexpr (std::is_same_v<group_type, ipv6_address>)
+            return to_ipv6(a);
+        else
+            return a;
+    }
+    result<> join(const group_type& group) noexcept {
+        if constexpr (ipv4_groups)
+            if (!ipv6_groups || is_ipv4(group))
+                return stack_.template get<igmp>().join(to_ipv4(group));
+        if constexpr (ipv6_groups)
+            return stack_.template get<mld>().join(to_ipv6(group));
+    }
+    void leave(const group_type& group) noexcept {
+        if constexpr (ipv4_groups)
+            if (!ipv6_groups || is_ipv4(group))
+                return stack_.template get<igmp>().leave(to_ipv4(group));
+        if constexpr (ipv6_groups)
+            stack_.template get<mld>().leave(to_ipv6(group));
+    }
+
+    /// Whether the interface has this address.
+    bool is_own(const address_type& a) noexcept {
+        if constexpr (Stack::has_ipv4)
+            if (is_ipv4(a))
+                return stack_.ip().is_own(to_ipv4(a));
+        if constexpr (Stack::has_ipv6)
+            return stack_.ip6().addresses().is_valid(to_ipv6(a));
+        else
+            return false;
+    }
 
     socket* find(std::uint16_t port) noexcept {
         for (socket& s : sockets_)
@@ -132,8 +175,8 @@ public:
             return;
         }
         if constexpr (multicasts)
-            if (is_ipv4(packet.destination) && packet.destination.is_multicast()
-                && !s->hears(to_ipv4(packet.destination))) { // somebody else has joined it
+            if (packet.destination.is_multicast() && (is_ipv4(packet.destination) ? ipv4_groups : ipv6_groups)
+                && !s->hears(as_group(packet.destination))) { // somebody else has joined it
                 ++statistics_.no_port;
                 return;
             }
@@ -187,10 +230,16 @@ public:
 
         friend state;
 
-        bool hears(ipv4_address group) const noexcept
+        bool hears(const group_type& group) const noexcept
             requires multicasts
         {
             return std::ranges::find(groups_.joined, group) != groups_.joined.end();
+        }
+        result<> send_from(const address_type& source, const endpoint_type& to, std::span<const slice> data) noexcept {
+            if constexpr (multicasts)
+                return layer_.send(source, port_, to, data, groups_.ttl);
+            else
+                return layer_.send(source, port_, to, data);
         }
         bool speaks_with(const endpoint_type& other) const noexcept { return peer_.port == 0 || peer_ == other; }
 
@@ -235,9 +284,9 @@ public:
         }
         ~socket() {
             if constexpr (multicasts)
-                for (const ipv4_address group : groups_.joined)
+                for (const group_type& group : groups_.joined)
                     if (!group.is_unspecified())
-                        layer_.stack_.template get<igmp>().leave(group);
+                        layer_.leave(group);
             while (queued* const node = queue_.pop_front()) {
                 node->content.data.reset();
                 layer_.free_.push_front(*node);
@@ -266,31 +315,32 @@ public:
         endpoint_type lost_to() const noexcept { return lost_to_; }
 
         /// Hears what is sent to `group` at this port, until leave() or the end of the socket. For stacks with a
-        /// net::igmp. errc::in_use: has joined it already; errc::invalid_argument: not a multicast group;
+        /// net::igmp (IPv4) or net::mld (IPv6). errc::in_use: has joined it already; errc::invalid_argument: not a multicast group;
         /// errc::no_buffers: in too many groups. RFC 1112 section 7.1
-        result<> join(ipv4_address group) noexcept
+        result<> join(const group_type& group) noexcept
             requires multicasts
         {
             if (std::ranges::find(groups_.joined, group) != groups_.joined.end())
                 return std::unexpected(group.is_unspecified() ? errc::invalid_argument : errc::in_use);
-            const auto place = std::ranges::find(groups_.joined, ipv4_address{});
+            const auto place = std::ranges::find(groups_.joined, group_type{});
             if (place == groups_.joined.end())
                 return std::unexpected(errc::no_buffers);
-            const auto joined = layer_.stack_.template get<igmp>().join(group);
+            const auto joined = layer_.join(group);
             if (joined)
                 *place = group;
             return joined;
         }
-        void leave(ipv4_address group) noexcept
+        void leave(const group_type& group) noexcept
             requires multicasts
         {
             const auto place = std::ranges::find(groups_.joined, group);
             if (group.is_unspecified() || place == groups_.joined.end())
                 return;
-            layer_.stack_.template get<igmp>().leave(group);
+            layer_.leave(group_type{group}); // `group` may be the place itself
             *place = {};
         }
-        /// How many routers what is sent to a group may pass: none at first (RFC 1112 section 6.1). 0-255
+        /// How many routers what is sent to a group may pass: none at first (RFC 1112 section 6.1, RFC 3493 section
+        /// 5.2). 0-255
         void multicast_hops(std::uint8_t hops) noexcept
             requires multicasts
         {
@@ -303,16 +353,15 @@ public:
         /// Sends one datagram of these slices, which stay the caller's. errc::too_large over the MTU,
         /// errc::unreachable, errc::would_block when the device is busy (the datagram is lost, as on any link).
         result<> send_to(const endpoint_type& to, std::span<const slice> data) noexcept {
-            if constexpr (multicasts)
-                return layer_.send(port_, to, data, groups_.ttl);
-            else
-                return layer_.send(port_, to, data);
+            return send_from(layer_.stack_.source_for(to.address), to, data);
         }
-        result<> send_to(const endpoint_type& to, const slice& data) noexcept {
-            if constexpr (multicasts)
-                return layer_.send(port_, to, std::span{&data, 1}, groups_.ttl);
-            else
-                return layer_.send(port_, to, std::span{&data, 1});
+        result<> send_to(const endpoint_type& to, const slice& data) noexcept { return send_to(to, std::span{&data, 1}); }
+        /// Answers `request`: the same, from the address that it was sent to when that is one of ours, as a client expects
+        /// of a host that has several. RFC 1122 section 4.1.3.5
+        result<> answer(const datagram& request, const slice& data) noexcept {
+            const address_type source =
+                layer_.is_own(request.to) ? request.to : layer_.stack_.source_for(request.from.address);
+            return send_from(source, request.from, std::span{&data, 1});
         }
         /// The same, copying `data`, at most 2048 octets, to a page of the stack's. errc::no_buffers.
         result<> send_to(const endpoint_type& to, octets data) noexcept {
@@ -328,7 +377,7 @@ public:
 
 private:
     /// `ttl`: that of multicast datagrams, in stacks that have groups.
-    result<> send(std::uint16_t port, const endpoint_type& to, std::span<const slice> data,
+    result<> send(const address_type& source, std::uint16_t port, const endpoint_type& to, std::span<const slice> data,
                   std::same_as<std::uint8_t> auto... ttl) noexcept {
         header_room room;
         std::size_t length = 8;
@@ -336,7 +385,6 @@ private:
             length += s.size();
         if (length + (is_ipv4(to.address) ? 20 : 40) > stack_.device().mtu() || data.size() > transmit_frame::max_fragments)
             return std::unexpected(errc::too_large);
-        const address_type source = stack_.source_for(to.address);
         const wire::udp_header header{port, to.port, static_cast<std::uint16_t>(length)};
         const auto pseudo = wire::pseudo_header_sum(source, to.address, protocol, header.length);
         bool offloaded = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/time.hpp"
 #include "mirage/wire/icmpv6.hpp"
 #include <array>
 
@@ -27,6 +28,58 @@ struct mld_query {
     }
 };
 
+/// What the querier of a version 2 query says of itself. RFC 3810 sections 5.1.8 and 5.1.9
+struct mld_querier {
+    unsigned robustness = 0; ///< how often what may be lost is said; 0: it does not say
+    duration interval{};     ///< between two general queries; 0: it does not say
+
+    /// `m` is a query that mld_query::parse() has taken.
+    static constexpr mld_querier of(const icmpv6_view& m) noexcept {
+        if (m.message().size() < 28)
+            return {};
+        const auto code = std::to_integer<unsigned>(m.message()[25]);
+        const unsigned seconds = code < 128 ? code : ((code & 15u) | 16u) << ((code >> 4 & 7u) + 3);
+        return {std::to_integer<unsigned>(m.message()[24]) & 7u, std::chrono::seconds{seconds}};
+    }
+};
+
+/// What a record of a report says of a group. RFC 3810 section 5.2.12
+enum class mld_record : std::uint8_t {
+    is_exclude = 2, ///< with no sources: we listen
+    to_include = 3, ///< with no sources: we do not listen any more
+    to_exclude = 4, ///< with no sources: we listen from now on
+};
+
+/// Writes the message of a version 2 report, record by record, none with sources. The checksum stays zero: it needs the
+/// addresses of the packet. RFC 3810 section 5.2
+class mld_report_writer {
+    mutable_octets room_;
+    std::uint16_t count_ = 0;
+
+public:
+    static constexpr std::size_t header = icmpv6_header::size, record = 20; ///< octets
+
+    explicit constexpr mld_report_writer(mutable_octets room) noexcept : room_{room} {
+        check(room.size() >= header, "mld_report_writer: no room");
+    }
+    constexpr std::size_t size() const noexcept { return header + count_ * record; } ///< octets
+    constexpr bool empty() const noexcept { return count_ == 0; }
+
+    constexpr void add(mld_record type, const ipv6_address& group) noexcept {
+        check(size() + record <= room_.size(), "mld_report_writer: no room");
+        auto* const p = room_.data() + size();
+        store<std::uint32_t>(p, static_cast<std::uint32_t>(type) << 24);
+        field<ipv6_address, 4>::store(p, group);
+        ++count_;
+    }
+    /// Ends the report and returns how many octets it is.
+    constexpr std::size_t finish() noexcept {
+        store<std::uint32_t>(room_.data(), static_cast<std::uint32_t>(icmpv6_type::listener_report) << 24);
+        store<std::uint32_t>(room_.data() + 4, count_);
+        return size();
+    }
+};
+
 namespace mld {
 
 /// The Hop-by-Hop header of every message: a router alert for MLD (RFC 2711), and padding. The hop limit is 1.
@@ -50,12 +103,20 @@ struct mld_v1_message {
     icmpv6_type type = icmpv6_type::listener_report_v1; ///< or listener_done
     ipv6_address group{};
 
+    static constexpr std::size_t text_size = 24; ///< octets
     /// Octets with IPv6 and Hop-by-Hop headers.
-    static constexpr std::size_t size = ipv6_header::size + mld::options + 24;
+    static constexpr std::size_t size = ipv6_header::size + mld::options + text_size;
 
     /// Section 5: a report goes to the group itself, Done to all routers.
     constexpr ipv6_address destination() const noexcept {
         return type == icmpv6_type::listener_done ? ipv6_address::all_routers() : group;
+    }
+    /// Writes the message alone, without its checksum, to the first `text_size` octets of `room`.
+    constexpr void emit_text(mutable_octets room) const noexcept {
+        check(room.size() >= text_size, "mld_v1_message: no room");
+        store<std::uint32_t>(room.data(), static_cast<std::uint32_t>(type) << 24);
+        store<std::uint32_t>(room.data() + 4, 0);
+        field<ipv6_address, icmpv6_header::size>::store(room.data(), group);
     }
     /// Writes the packet, IPv6 header first, to the first `size` octets of `room`.
     constexpr void emit(mutable_octets room, const ipv6_address& source) const noexcept {

@@ -41,14 +41,15 @@ struct seen {
 };
 
 /// One stack, and the other end of its link in the hands of the test.
-struct bench {
+template <class Stack>
+struct bench_of {
     memory::simulation sim;
     memory::link<> link{sim.loop(), {}};
     memory::seeded_random random{7};
-    only_ipv6 here;
+    Stack here;
     nursery tasks{sim.loop()};
 
-    explicit bench(net::ipv6_options options = {.ipv6 = {here_address, 64}, .gateway = router_address})
+    explicit bench_of(net::ipv6_options options = {.ipv6 = {here_address, 64}, .gateway = router_address})
         : here{sim.loop(), link.b(), sim.clock(), random, {.ipv6 = options}} {
         (void)tasks.spawn(here.run());
     }
@@ -158,6 +159,8 @@ struct bench {
         return nullptr;
     }
 };
+
+using bench = bench_of<only_ipv6>;
 
 inline std::vector<std::byte> echo(std::size_t text) {
     auto m = bench::message(0x80000000u, 0x12340001u);
