@@ -2,7 +2,7 @@
 //
 // What compilers call behind the scenes, and <cstring> with it: memcpy, memmove, memset, memcmp, bcmp, memchr,
 // strlen. Built with -fno-builtin and -fno-tree-loop-distribute-patterns, so that none becomes a call of itself.
-// Moves are unaligned SSE2 pairs that overlap where the length is no multiple: no loop below 129 octets.
+// Moves are unaligned SSE2 pairs that overlap where the length is no multiple: no loop below 65 octets.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +32,7 @@ inline void move_ends(octet* to, const octet* from, std::size_t n) noexcept {
 }
 
 struct block {
-    __m128i part[4];
+    __m128i part[2];
 };
 
 } // namespace
@@ -55,26 +55,20 @@ void* memmove(void* destination, const void* source, std::size_t n) noexcept {
     }
     if (n <= 32)
         return move_ends<__m128i>(to, from, n), destination;
-    if (n <= 128 && n >= 64)
+    if (n <= 64)
         return move_ends<block>(to, from, n), destination;
-    if (n < 64) {
-        const auto a = load<__m128i>(from), b = load<__m128i>(from + 16);
-        const auto c = load<__m128i>(from + n - 32), d = load<__m128i>(from + n - 16);
-        store(to, a), store(to + 16, b), store(to + n - 32, c), store(to + n - 16, d);
-        return destination;
-    }
-    // Each turn loads 64 octets before it stores them, so the direction alone settles overlap; the octets at the
+    // Each turn loads 32 octets before it stores them, so the direction alone settles overlap; the octets at the
     // far end are loaded first, because the loop may have overwritten them when their turn comes.
     if (reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from) >= n) {
-        const block last = load<block>(from + n - 64);
-        octet* const end = to + n - 64;
-        for (; to < end; to += 64, from += 64)
+        const block last = load<block>(from + n - 32);
+        octet* const end = to + n - 32;
+        for (; to < end; to += 32, from += 32)
             store(to, load<block>(from));
         store(end, last);
     } else {
         const block first = load<block>(from);
-        for (; n > 64; n -= 64)
-            store(to + n - 64, load<block>(from + n - 64));
+        for (; n > 32; n -= 32)
+            store(to + n - 32, load<block>(from + n - 32));
         store(to, first);
     }
     return destination;

@@ -42,6 +42,7 @@ public:
 /// The name of the exception with this vector, at most 21.
 [[gnu::always_inline]] inline std::string_view vector_name(std::uint64_t vector) noexcept {
     // One text after the other, in the order of the vectors.
+    // NOLINTNEXTLINE(bugprone-string-literal-with-embedded-nul): "\0x87 error" is a NUL and the x87's name
     const char* name = "division error\0debug exception\0NMI\0breakpoint\0overflow\0"
                        "bound exceeded\0invalid opcode\0no FPU\0double fault\0exception 9\0"
                        "invalid TSS\0segment not present\0stack fault\0"
