@@ -65,7 +65,7 @@ public:
     buffer_pool& operator=(const buffer_pool&) = delete;
     ~buffer_pool() {
         check(available_ == size_, "buffer_pool: destroyed while a slice of it lives");
-        ::operator delete(memory_, alignment);
+        ::operator delete(memory_, alignment); // NOLINT(clang-analyzer-cplusplus.NewDelete): std::optional's union does not end it twice
     }
 
     /// An exclusively owned buffer, or an empty page (counted in exhausted()) when none is left.

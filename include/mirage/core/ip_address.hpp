@@ -56,6 +56,7 @@ constexpr bool is_ipv4(const ipv6_address&) noexcept { return false; }
 constexpr bool is_ipv4(const ip_address& a) noexcept { return a.is_ipv4(); }
 constexpr ipv4_address to_ipv4(ipv4_address a) noexcept { return a; }
 constexpr ipv4_address to_ipv4(const ip_address& a) noexcept { return a.v4(); }
+// Both are for within an expression. NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): the other one's is of this kind, too
 constexpr const ipv6_address& to_ipv6(const ipv6_address& a) noexcept { return a; }
 constexpr const ipv6_address& to_ipv6(const ip_address& a) noexcept { return a.v6(); }
 

@@ -87,7 +87,7 @@ public:
 
     constexpr unsigned version() const noexcept { return get<ipv4_at::version_ihl>() >> 4; }
     constexpr std::size_t header_length() const noexcept {
-        return (get<ipv4_at::version_ihl>() & 15u) * 4u;
+        return (get<ipv4_at::version_ihl>() & 15u) * std::size_t{4};
     } ///< octets
     constexpr std::uint8_t dscp_ecn() const noexcept { return get<ipv4_at::dscp_ecn>(); }
     constexpr std::uint16_t total_length() const noexcept { return get<ipv4_at::total_length>(); } ///< octets
@@ -96,7 +96,7 @@ public:
     constexpr bool more_fragments() const noexcept { return (get<ipv4_at::fragment>() & 0x2000u) != 0; }
     /// Where payload() belongs in the whole datagram, in octets.
     constexpr std::size_t fragment_offset() const noexcept {
-        return (get<ipv4_at::fragment>() & 0x1fffu) * 8u;
+        return (get<ipv4_at::fragment>() & 0x1fffu) * std::size_t{8};
     }
     /// Whether this is a piece of a datagram, not all of it.
     constexpr bool is_fragment() const noexcept { return (get<ipv4_at::fragment>() & 0x3fffu) != 0; }

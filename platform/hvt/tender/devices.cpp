@@ -219,14 +219,16 @@ outcome<> attach_block(abi::manifest_entry& entry, device& to, const std::string
                            + ": expected a power of two from 512 to 32768");
     }
     auto disk = std::make_unique<block_device>();
-    disk->file = hosted::unique_fd{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
-    if (!disk->file && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-        disk->file = hosted::unique_fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
         disk->read_only = true;
     }
+    const int reason = errno;
+    disk->file = hosted::unique_fd{file};
     if (!disk->file)
-        return wrong(option, std::string{std::strerror(errno)}
-                                 + (errno == ENOENT ? "; make one with: truncate -s 64M " + path : ""));
+        return wrong(option, std::string{std::strerror(reason)}
+                                 + (reason == ENOENT ? "; make one with: truncate -s 64M " + path : ""));
     const off_t size = ::lseek(disk->file.get(), 0, SEEK_END);
     if (size < 0)
         return wrong(option, "its size cannot be found; is it a file or a disk?");

@@ -29,7 +29,7 @@ std::string demangled(const std::string& name) {
     // A template's arguments are longer than any line: the report wants to be read.
     constexpr std::size_t longest = 160;
     if (result.size() > longest)
-        result = result.substr(0, longest) + "...";
+        result.replace(longest, std::string::npos, "...");
     return result;
 }
 

@@ -16,7 +16,7 @@ namespace detail {
 inline constexpr std::string_view months{"JanFebMarAprMayJunJulAugSepOctNovDec"};
 inline constexpr std::string_view days{"SunMonTueWedThuFriSat"};
 constexpr std::string_view three_letters(std::string_view names, unsigned index) noexcept {
-    return {names.data() + 3 * index, 3};
+    return {names.data() + std::size_t{3} * index, 3};
 }
 
 /// `value` in decimal with leading zeros, `width` digits.
@@ -77,7 +77,8 @@ constexpr std::optional<unix_seconds> seconds_of(unsigned year, std::string_view
                               std::chrono::day{day}};
     if (m == 12 || !date.ok() || h > 23 || min > 59 || s > 60)
         return std::nullopt;
-    return sys_days{date}.time_since_epoch().count() * std::int64_t{86400} + h * 3600 + min * 60 + s;
+    return sys_days{date}.time_since_epoch().count() * std::int64_t{86400} + std::int64_t{h} * 3600
+           + std::int64_t{min} * 60 + s;
 }
 
 /// One of the three forms, and where its parts are.

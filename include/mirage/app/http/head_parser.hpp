@@ -31,7 +31,7 @@ enum class field_name : std::uint8_t {
     range,
     user_agent,
     referer,
-    count_, ///< not a name
+    count, ///< not a name
 };
 
 /// A piece of a head: by offset, because heads move between buffers while they grow.
@@ -55,7 +55,7 @@ struct request_head {
     std::uint64_t content_length = 0;
     acceptable_codings codings;
     std::uint16_t seen = 0, repeated = 0; ///< one bit per field_name
-    std::array<extent, static_cast<std::size_t>(field_name::count_)> fields{};
+    std::array<extent, static_cast<std::size_t>(field_name::count)> fields{};
 
     constexpr bool has(field_name f) const noexcept { return (seen >> static_cast<unsigned>(f) & 1) != 0; }
     constexpr bool is_repeated(field_name f) const noexcept {
@@ -246,7 +246,7 @@ private:
     }
 
     /// What they are: those of field_name under its numbers.
-    enum known : std::uint8_t { connection_name = static_cast<std::uint8_t>(field_name::count_), length_name,
+    enum known : std::uint8_t { connection_name = static_cast<std::uint8_t>(field_name::count), length_name,
                                 encoding_name, accept_name };
     using known_names = text_table<detail::known_names>;
     static constexpr std::size_t known_count = known_names::size;

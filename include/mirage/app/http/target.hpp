@@ -43,10 +43,8 @@ constexpr result<std::string_view> normalise_path(std::string_view text, std::sp
         // one segment: "/" and what follows up to the next
         if (size == room.size())
             return std::unexpected(errc::too_large);
-        if (size == 0 || room[size - 1] != '/')
+        if (size == 0 || room[size - 1] != '/' || (i != 0 && text[i - 1] == '/')) // an empty segment stays
             room[size++] = '/';
-        else if (i != 0 && room[size - 1] == '/' && text[i - 1] == '/')
-            room[size++] = '/'; // an empty segment stays
         const std::size_t segment = size;
         for (++i; i < text.size() && text[i] != '/'; ++i) {
             char c = text[i];

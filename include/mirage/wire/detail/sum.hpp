@@ -46,7 +46,7 @@ template <bool Copy>
     };
     // Carries are counted apart, so that one addition need not wait for the carry of the one before it.
     std::uint64_t s = initial, carries = 0;
-    while (size >= 8) {
+    while (size >= 8) { // NOLINT(bugprone-infinite-loop): take() lowers size
         const std::uint64_t word = take(std::type_identity<std::uint64_t>{});
         s += word;
         carries += s < word;

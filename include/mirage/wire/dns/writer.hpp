@@ -71,7 +71,7 @@ class dns_writer {
         section_ = here;
         if (!fits_)
             return;
-        auto* const counter = room_.data() + dns_at::questions::offset + 2 * here;
+        auto* const counter = room_.data() + dns_at::questions::offset + std::size_t{2} * here;
         store<std::uint16_t>(counter, static_cast<std::uint16_t>(load<std::uint16_t>(counter) + 1));
     }
 

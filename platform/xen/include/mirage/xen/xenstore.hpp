@@ -131,7 +131,7 @@ public:
                                    return (*static_cast<std::remove_reference_t<Work>*>(w))(t);
                                });
         else
-            return keep(std::move(work));
+            return keep(std::forward<Work>(work));
     }
 
 private:

@@ -114,7 +114,7 @@ public:
             ring_ref_ = none;
         all = headers_.end() && all;
         all = copies_.end() && all;
-        for (id_type id = 0; id < headers_.buffers().size(); ++id)
+        for (id_type id = 0; id < static_cast<id_type>(headers_.buffers().size()); ++id)
             if (requests_[id].in_use && !finish(id))
                 all = false;
         return all;
@@ -125,7 +125,7 @@ public:
         ring_ref_ = none;
         headers_.forget();
         copies_.forget();
-        for (id_type id = 0; id < headers_.buffers().size(); ++id)
+        for (id_type id = 0; id < static_cast<id_type>(headers_.buffers().size()); ++id)
             if (requests_[id].in_use) {
                 requests_[id].ref = none;
                 (void)finish(id);

@@ -26,7 +26,7 @@ protected:
     errc failure_{};                ///< errc{}: none
     bool wants_value_ = false;
 
-    static constexpr std::string_view nul{"", 1};
+    static constexpr std::string_view nul{"", 1}; // NOLINT(bugprone-string-constructor): the octet that ends every literal
 
     explicit store_request(void (*complete)(operation&) noexcept) noexcept : operation{complete} {}
 
