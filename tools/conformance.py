@@ -80,14 +80,9 @@ says that it checks a rule of it, not that it checks every rule.
 
 | what | where it would go |
 |---|---|
-| RACK (RFC 8985 section 6): losses are found by RFC 6675; the tail loss probes of section 7 are there | `net/tcp/recovery/`, a policy beside `sack.hpp` |
-| Rescue retransmissions and rule (3) of NextSeg() (RFC 6675 section 4); undoing a needless reduction (RFC 5682, RFC 4015) | `net/tcp/recovery/sack.hpp` |
-| Path MTU discovery (RFC 1191, RFC 8899): the don't-fragment bit is set, and what says "too large" is counted | `net/tcp/` |
-| SYN cookies (RFC 4987 section 3.6): the oldest half-open connection gives way when there are too many (section 3.3) | `net/tcp/listener.hpp` |
+| F-RTO (RFC 5682): a needless timeout is found by timestamps instead (RFC 3522, RFC 4015), without which there is no such detection | `net/tcp/recovery/rack.hpp` |
 | Explicit congestion notification (RFC 3168) | `net/tcp/` |
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
-| Temporary addresses (RFC 8981), DHCPv6 (RFC 8415), search lists from routers (RFC 8106 section 5.2) | `net/ndp_host.hpp` |
-| Version 1 of MLD, leaving groups, groups of applications over IPv6 (RFC 3810) | `net/ndp_host.hpp` |
 | Checksum and segmentation offload over IPv6: done by us, a segment at a time | `net/tcp.hpp`, the backends |
 | Multicast DNS over IPv6 (RFC 6762 section 3) | `net/dns.hpp` |
 | IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |

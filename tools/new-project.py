@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes a project that uses this checkout as a Meson subproject: an appliance for the host, hvt and Xen, with a test."""
+"""Makes a project that uses an installed library or this checkout: an appliance for the host, hvt and Xen, with a test."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CHECKOUT = os.path.exists(os.path.join(ROOT, "meson.build"))  # not where tools are installed
 
 FILES = {
     ".gitignore": """\
@@ -20,22 +21,24 @@ project('@NAME@', 'cpp', version: '0.1.0', meson_version: '>=1.0.0',
   default_options: ['cpp_std=none', 'buildtype=debugoptimized', 'warning_level=2', 'cpp_rtti=false', 'cpp_eh=none',
                     'default_library=static', 'b_pie=false'])
 
-subproject('mirage', default_options: ['tests=false', 'benchmarks=false'])
+# The library that is installed (pkg-config finds it), otherwise subprojects/mirage: a checkout, or what a wrap file names.
+# --force-fallback-for=mirage prefers the latter.
+mirage_host = dependency('mirage-host', fallback: 'mirage', default_options: ['tests=false', 'benchmarks=false'])
+mirage_hvt = dependency('mirage-hvt', fallback: 'mirage', default_options: ['tests=false', 'benchmarks=false'])
 
 # One source, one image for each platform: a Linux process, a guest of KVM, a domain of Xen.
-executable('@NAME@', 'main.cpp', dependencies: dependency('mirage-host'))
-executable('@NAME@.hvt', 'main.cpp', dependencies: dependency('mirage-hvt'))
+executable('@NAME@', 'main.cpp', dependencies: mirage_host)
+executable('@NAME@.hvt', 'main.cpp', dependencies: mirage_hvt)
 xen = dependency('mirage-xen', required: false)  # where Xen's headers are installed (Debian: libxen-dev)
 if xen.found()
   image = executable('@NAME@.xen', 'main.cpp', dependencies: xen)
   custom_target('@NAME@.xl', input: image, output: '@NAME@.xl', build_by_default: true,
-    command: [find_program('mirage-xl-config'), '@INPUT@', '--output', '@OUTPUT@'])
+    command: [find_program(xen.get_variable('xl_config')), '@INPUT@', '--output', '@OUTPUT@'])
 endif
 
 # The appliance is a template over its devices: a test gives it devices in memory.
-doctest = dependency('doctest', required: false)
-if doctest.found()
-  test('@NAME@', executable('@NAME@-test', 'test.cpp', dependencies: [dependency('mirage'), doctest]))
+if meson.get_compiler('cpp').has_header('doctest/doctest.h')
+  test('@NAME@', executable('@NAME@-test', 'test.cpp', dependencies: dependency('mirage')))
 endif
 """,
     "@NAME@.hpp": """\
@@ -92,26 +95,36 @@ TEST_CASE("it says hello") {
     "README.md": """\
 # @NAME@
 
-An appliance of [Mirage/C++](subprojects/mirage/README.md), for Linux, KVM and Xen.
+An appliance of Mirage/C++, for Linux, KVM and Xen.
 
 ```
 meson setup build
 ninja -C build
 meson test -C build                  # with devices in memory
 build/@NAME@                         # as a Linux process, --help tells its boot keys
-build/subprojects/mirage/platform/hvt/tender/mirage-hvt build/@NAME@.hvt    # as a guest of KVM
+mirage-hvt build/@NAME@.hvt            # as a guest of KVM
 xl create -c build/@NAME@.xl         # as a domain, on a Xen host
 ```
 
-`subprojects/mirage` is a link to the library. Elsewhere, put a checkout there, or a wrap file `subprojects/mirage.wrap`:
+What is needed: g++ 12 or later, meson, ninja, pkg-config, python3, Boost's headers, doctest, libslirp, liburing and, for domains, Xen's
+headers; on Debian 12 the library's `mirage setup` installs them.
+
+The library is one that was installed, if pkg-config finds `mirage-hvt.pc`. Otherwise it is built with the project, from
+`subprojects/mirage`: a link to a checkout, or what a wrap file `subprojects/mirage.wrap` names:
 
 ```
 [wrap-git]
 url = (where the library's repository is)
 revision = (a tag or commit of it)
+depth = 1
+
+[provide]
+dependency_names = mirage, mirage-host, mirage-hvt, mirage-xen
 ```
 
-The library's `docs/tutorial.md` goes on from here: a network, boot keys, HTTP, debugging.
+Then the tender is `build/subprojects/mirage/platform/hvt/tender/mirage-hvt`.
+
+The library's `docs/tutorial.md` goes on from here: a network, boot keys, HTTP, debugging. `docs/out-of-tree.md` tells more of projects.
 """,
 }
 
@@ -149,10 +162,13 @@ def main():
         for name, text in FILES.items():
             with open(os.path.join(folder, name.replace("@NAME@", options.name)), "x", encoding="utf-8") as file:
                 file.write(text.replace("@NAME@", options.name))
-        os.symlink(ROOT, os.path.join(folder, "subprojects", "mirage"))
+        if CHECKOUT:
+            os.symlink(ROOT, os.path.join(folder, "subprojects", "mirage"))
     except OSError as error:
         sys.exit(f"mirage: new: {error.filename or folder}: {error.strerror}")
-    print(f"{folder} is ready. Next:\n\n    cd {folder}\n    meson setup build && ninja -C build && build/{options.name}")
+    mirage = os.path.join(ROOT, "tools/mirage") if CHECKOUT else "mirage"
+    print(f"{folder} is ready. Next, once '{mirage} setup' has installed the Debian packages that a build needs:\n\n"
+          f"    cd {folder}\n    meson setup build && ninja -C build && build/{options.name}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Compiles every public header alone, as a guest (or, for the host platform, as a Linux program) would.
 
+A header that another one includes before anything else was compiled alone when that one was: it is not compiled twice.
+
 Usage: headers_alone.py SOURCE_DIRECTORY CACHE_DIRECTORY COMPILER... A header that compiled is not compiled again
 before it, or a header that it includes, or the compiler or its flags change.
 """
@@ -62,7 +64,9 @@ def main():
         names = set(headers_below(root)) - of_a_platform
         if 'mirage/platform.hpp' in known:
             names |= of_a_platform
-        for name in sorted(names):
+        first = (known[n].includes[0] for n in names - HOSTED_HEADERS if known[n].includes)
+        leading = {include[1:-1] for include in first if include.startswith('"')}
+        for name in sorted(names - leading):
             if not name.endswith('.hpp'):
                 continue  # .h: shared with assembly, macros only
             content = ''.join(known[n].text for n in sorted(closure(name, known)))
