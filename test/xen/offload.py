@@ -8,10 +8,8 @@ are right on a vif: the first is verified here, the second is nothing that tshar
 import dataclasses
 import subprocess
 
-from testnet.capture import WRONG, JudgeError
+from testnet.capture import TSHARK, WRONG, JudgeError
 
-_CHECKS = ["-oip.check_checksum:TRUE", "-otcp.check_checksum:TRUE", "-oudp.check_checksum:TRUE",
-           "-otcp.desegment_tcp_streams:FALSE", "-ohttp.desegment_body:FALSE", "-oip.defragment:FALSE"]
 _FIELDS = ["frame.number", "eth.src", "ip.src", "ip.dst", "ip.proto", "ip.len", "ip.hdr_len", "tcp.checksum",
            "udp.checksum"]
 
@@ -60,7 +58,7 @@ def judge(path, guest_mac):
         else:
             bad.append(number)
     if bad:
-        listing = subprocess.run(["tshark", "-n", "-r", path, *_CHECKS, "-Y", "frame.number in {" + ",".join(bad[:10]) + "}"],
+        listing = subprocess.run([*TSHARK, "-r", path, "-Y", "frame.number in {" + ",".join(bad[:10]) + "}"],
                                  capture_output=True, text=True).stdout
         raise JudgeError(f"{len(bad)} bad packets of {verdict.packets}:\n{listing}")
     # malformed is malformed, whatever the checksum
@@ -72,7 +70,7 @@ def judge(path, guest_mac):
 
 
 def _tshark(path, display_filter, *fields):
-    words = ["tshark", "-n", "-r", path, *_CHECKS, "-Y", display_filter, "-Tfields", "-Eoccurrence=f", "-Eseparator=/t"]
+    words = [*TSHARK, "-r", path, "-Y", display_filter, "-Tfields", "-Eoccurrence=f", "-Eseparator=/t"]
     done = subprocess.run([*words, *(f"-e{field}" for field in fields)], capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise JudgeError(f"tshark cannot read {path}: {done.stderr.strip()}")

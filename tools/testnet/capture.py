@@ -21,9 +21,12 @@ WRONG = " || ".join([
     "(tcp.checksum.status == 0 && !tcp.checksum.ffff)", "ip.bogus_ip_length", "ip.bogus_header_length",
     "ip.opt.len.invalid", "tcp.bogus_header_length", "tcp.option.len.invalid", "udp.length.bad"])
 # without reassembly: each packet is judged by itself, and a long transfer costs tshark no more than a short one
-_CHECKS = ["-oip.check_checksum:TRUE", "-otcp.check_checksum:TRUE", "-oudp.check_checksum:TRUE",
-           "-otcp.desegment_tcp_streams:FALSE", "-ohttp.desegment_body:FALSE", "-oip.defragment:FALSE",
-           "-oipv6.defragment:FALSE"]
+_EACH_ALONE = ["-oip.check_checksum:TRUE", "-otcp.check_checksum:TRUE", "-oudp.check_checksum:TRUE",
+               "-otcp.desegment_tcp_streams:FALSE", "-oip.defragment:FALSE", "-oipv6.defragment:FALSE"]
+# What TCP carries is a stream, of which a packet holds any part: an HTTP dissector that takes the middle of a file for
+# the head of a response calls that malformed. So payloads of TCP are octets to the judge.
+_OCTETS = ["-d", "tcp.port==0-65535,data", "-otcp.try_heuristic_first:FALSE"]
+TSHARK = ["tshark", "-n", *_EACH_ALONE, *_OCTETS]
 
 
 class JudgeError(AssertionError):
@@ -102,7 +105,7 @@ def judge(path, source=None, allow=""):
 
 
 def _tshark(path, display_filter, *options):
-    done = subprocess.run(["tshark", "-n", "-r", path, *_CHECKS, "-Y", display_filter, *options],
+    done = subprocess.run([*TSHARK, "-r", path, "-Y", display_filter, *options],
                           capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise JudgeError(f"tshark cannot read {path}: {done.stderr.strip()}")
