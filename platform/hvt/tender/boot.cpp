@@ -10,8 +10,8 @@ namespace abi = hvt::abi;
 
 namespace {
 
-// What the tender keeps below BOOT_INFO_ADDRESS, invisible to the guest.
-constexpr std::uint64_t gdt_at = 0x1000, pml4_at = 0x2000, pdpt_at = 0x3000, pd_at = 0x4000, pt_at = 0x8000;
+constexpr std::uint64_t gdt_at = low_memory::gdt, pml4_at = low_memory::pml4, pdpt_at = low_memory::pdpt,
+                        pd_at = low_memory::page_directories, pt_at = low_memory::page_table;
 constexpr std::uint64_t present = 1, writable = 2, large = 0x80;
 constexpr std::uint64_t small_page = 4096, large_page = 2 << 20;
 

@@ -6,6 +6,11 @@
 
 namespace mirage::tender {
 
+/// What the tender keeps below LOW_END, invisible to the guest: a page each, and four page directories.
+namespace low_memory {
+inline constexpr std::uint64_t gdt = 0x1000, pml4 = 0x2000, pdpt = 0x3000, page_directories = 0x4000, page_table = 0x8000;
+} // namespace low_memory
+
 /// Copies the segments in, and takes the right to write to them away where the image says so.
 outcome<> load(guest_memory& memory, std::span<const std::byte> file, const image& unikernel);
 

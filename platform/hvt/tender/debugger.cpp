@@ -15,18 +15,6 @@ constexpr std::uint64_t trap_flag = 0x100;
 constexpr unsigned debug_vector = 1, breakpoint_vector = 3;
 constexpr std::byte int3{0xcc};
 
-kvm_segment flat(std::uint16_t selector, bool code) {
-    kvm_segment s{};
-    s.limit = 0xffffffff;
-    s.selector = selector;
-    s.type = code ? 11 : 3;
-    s.dpl = selector & 3u;
-    s.present = s.s = s.g = 1;
-    s.l = code ? 1 : 0;
-    s.db = code ? 0 : 1;
-    return s;
-}
-
 } // namespace
 
 std::optional<std::uint64_t> debugger::translate(std::uint64_t address) const {
@@ -141,7 +129,10 @@ void debugger::leave() {
 }
 
 register_file debugger::registers() const {
-    return read_registers(machine_);
+    register_file file = read_registers(machine_);
+    if (ring_3_ != nullptr)
+        ring_3_->show(file);
+    return file;
 }
 
 bool debugger::set_registers(const register_file& values) {
@@ -233,8 +224,8 @@ bool debugger::undo_exception(kvm_regs& r, kvm_sregs& s, std::uint64_t handler) 
     r.rip = frame[0] - (breakpoint ? 1 : 0);
     r.rflags = frame[2] & ~trap_flag;
     r.rsp = frame[3];
-    s.cs = flat(static_cast<std::uint16_t>(frame[1]), true);
-    s.ss = flat(static_cast<std::uint16_t>(frame[4]), false);
+    s.cs = flat_segment(static_cast<std::uint16_t>(frame[1]), true);
+    s.ss = flat_segment(static_cast<std::uint16_t>(frame[4]), false);
     return ::ioctl(machine_.vcpu(), KVM_SET_SREGS, &s) == 0 && ::ioctl(machine_.vcpu(), KVM_SET_REGS, &r) == 0;
 }
 
@@ -285,7 +276,7 @@ std::optional<stop> debugger::after_exit(int error, bool step, bool& pass, hyper
         if (planted_.contains(r.rip))
             return stop{stop::reason::breakpoint, 0, {}};
     }
-    if (const auto served = serve_exit(machine_, error, calls); !served)
+    if (const auto served = serve_exit(machine_, error, calls, ring_3_); !served)
         return stop{stop::reason::broken, 0, served.error()};
     if (const auto& end = calls.end())
         return stop{end->status == 255 ? stop::reason::gave_up : stop::reason::ended, end->cookie, {}};
@@ -294,8 +285,10 @@ std::optional<stop> debugger::after_exit(int error, bool step, bool& pass, hyper
     return {};
 }
 
-outcome<> serve_exit(const virtual_machine& machine, int error, hypercalls& calls) {
+outcome<> serve_exit(const virtual_machine& machine, int error, hypercalls& calls, deprivileged* ring_3) {
     const kvm_run& r = machine.run();
+    if (ring_3 != nullptr && error == 0 && ring_3->has_trapped(r))
+        return ring_3->serve();
     if (error != 0 || r.exit_reason != KVM_EXIT_IO || r.io.direction != KVM_EXIT_IO_OUT || r.io.size != 4
         || r.io.count != 1)
         return failure(describe_exit(r, error));
@@ -322,8 +315,8 @@ bool kvm_debugs_ring_3() {
     if (::ioctl(machine->vcpu(), KVM_GET_SREGS, &s) != 0)
         return false;
     s.cr0 = 0x80010021, s.cr3 = table_at, s.cr4 = 0x620, s.efer = 0x500;
-    s.cs = flat(0x23, true);
-    s.ss = s.ds = s.es = s.fs = s.gs = flat(0x1b, false);
+    s.cs = flat_segment(0x23, true);
+    s.ss = s.ds = s.es = s.fs = s.gs = flat_segment(0x1b, false);
     s.idt = {};
     s.tr = {}; // what processors want of an entry in 64-bit mode
     s.tr.type = 11;

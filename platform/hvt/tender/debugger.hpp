@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "deprivileged.hpp"
 #include "hypercalls.hpp"
 #include "kvm.hpp"
 #include "registers.hpp"
@@ -33,6 +34,7 @@ struct stop {
 class debugger {
     virtual_machine& machine_;
     guest_memory& memory_;
+    deprivileged* ring_3_;
     bool by_kvm_; ///< KVM stops ring 3
     std::map<std::uint64_t, std::byte> planted_{}; ///< guest-virtual address of an INT3, and what it hides
     struct watched {
@@ -49,9 +51,9 @@ class debugger {
     std::optional<std::uint64_t> translate(std::uint64_t address) const;
 
 public:
-    /// `by_kvm`: what kvm_debugs_ring_3() says.
-    debugger(virtual_machine& machine, guest_memory& memory, bool by_kvm) noexcept
-        : machine_{machine}, memory_{memory}, by_kvm_{by_kvm} {}
+    /// `by_kvm`: what kvm_debugs_ring_3() says. `ring_3`: nullptr for a guest that we have not deprivileged.
+    debugger(virtual_machine& machine, guest_memory& memory, deprivileged* ring_3, bool by_kvm) noexcept
+        : machine_{machine}, memory_{memory}, ring_3_{ring_3}, by_kvm_{by_kvm} {}
 
     /// Runs the guest, one instruction or until something happens. `wants_in` says whether somebody wants it stopped.
     template <class Interrupted>
@@ -84,8 +86,8 @@ private:
 /// Tries it out with a machine of its own.
 bool kvm_debugs_ring_3();
 
-/// Serves what the guest has left KVM_RUN for. The error: why it cannot go on.
-outcome<> serve_exit(const virtual_machine& machine, int error, hypercalls& calls);
+/// Serves what the guest has left KVM_RUN for. The error: why it cannot go on. `ring_3` as above.
+outcome<> serve_exit(const virtual_machine& machine, int error, hypercalls& calls, deprivileged* ring_3);
 
 template <class Interrupted>
 stop debugger::resume(bool step, hypercalls& calls, Interrupted wants_in) {

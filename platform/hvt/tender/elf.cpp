@@ -148,6 +148,13 @@ outcome<std::span<const std::byte>> note_payload(std::span<const std::byte> file
     return file.subspan(p.p_offset + sizeof(abi::note_header) + gap, header->payload_size - gap);
 }
 
+/// Images name an interpreter that is not there, so that no kernel takes them for programs: each maker another.
+bool names_interpreter(std::span<const std::byte> file, const Elf64_Phdr& p, std::string_view name) {
+    return p.p_offset <= file.size() && p.p_filesz > name.size() && p.p_filesz <= file.size() - p.p_offset
+           && std::memcmp(file.data() + p.p_offset, name.data(), name.size()) == 0
+           && file[p.p_offset + name.size()] == std::byte{0};
+}
+
 } // namespace
 
 outcome<image> image::parse(std::span<const std::byte> file, std::uint64_t memory) {
@@ -175,6 +182,8 @@ outcome<image> image::parse(std::span<const std::byte> file, std::uint64_t memor
                 found.kernel_end = (*s)->end;
                 found.segments.push_back(**s);
             }
+        } else if (p->p_type == PT_INTERP) {
+            found.is_solo5s = names_interpreter(file, *p, "/nonexistent/solo5/");
         } else if (p->p_type == PT_NOTE) {
             std::uint32_t type = 0;
             const auto payload = note_payload(file, *p, type);

@@ -22,6 +22,7 @@ struct image {
     std::uint64_t entry = 0;
     std::vector<segment> segments{};
     std::uint64_t kernel_end = 0;
+    bool is_solo5s = false; ///< linked with Solo5's own bindings, as its PT_INTERP says: they stay in ring 0
     std::vector<hvt::abi::manifest_entry>
         devices{}; ///< the manifest's entries; index = handle; [0] is reserved
 

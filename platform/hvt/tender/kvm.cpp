@@ -123,4 +123,16 @@ int virtual_machine::enter() const noexcept {
     return ::ioctl(vcpu_.get(), KVM_RUN, 0) == 0 ? 0 : errno;
 }
 
+kvm_segment flat_segment(std::uint16_t selector, bool code) noexcept {
+    kvm_segment s{};
+    s.limit = 0xffffffff;
+    s.selector = selector;
+    s.type = code ? 11 : 3;
+    s.dpl = selector & 3u;
+    s.present = s.s = s.g = 1;
+    s.l = code ? 1 : 0;
+    s.db = code ? 0 : 1;
+    return s;
+}
+
 } // namespace mirage::tender

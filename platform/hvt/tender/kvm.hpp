@@ -29,4 +29,7 @@ public:
     int enter() const noexcept;
 };
 
+/// All memory, for 64-bit code or for data, in the ring that `selector` asks for.
+kvm_segment flat_segment(std::uint16_t selector, bool code) noexcept;
+
 } // namespace mirage::tender

@@ -3,6 +3,7 @@
 // run.
 #include "boot.hpp"
 #include "core_file.hpp"
+#include "deprivileged.hpp"
 #include "devices.hpp"
 #include "elf.hpp"
 #include "gdb_server.hpp"
@@ -74,10 +75,31 @@ struct {
     std::optional<core_file> file{};
 } dump;
 
+/// Set for a guest that was written for ring 0 and started in ring 3.
+std::optional<deprivileged> ring_3;
+
+deprivileged* deprivileged_guest() {
+    return ring_3 ? &*ring_3 : nullptr;
+}
+
+bool starts_in_ring_3(options::first_ring chosen, const image& unikernel, const virtual_machine& machine,
+                      const guest_memory& memory) {
+    if (chosen != options::first_ring::automatic)
+        return chosen == options::first_ring::ring_3;
+    return unikernel.is_solo5s && emulates_ring_0(machine, memory); // ours leave ring 0 themselves
+}
+
+register_file registers_now(const virtual_machine& machine) {
+    register_file now = read_registers(machine);
+    if (ring_3)
+        ring_3->show(now);
+    return now;
+}
+
 [[noreturn]] void stop_guest(const virtual_machine& machine, const std::string& why, std::span<const std::byte> file) {
-    report_stop(machine, why, file);
+    report_stop(machine, why, file, ring_3.has_value());
     if (dump.file)
-        dump.file->write(*dump.memory, read_registers(machine), SIGSEGV);
+        dump.file->write(*dump.memory, registers_now(machine), SIGSEGV);
     std::_Exit(1);
 }
 
@@ -87,7 +109,7 @@ halted run(const virtual_machine& machine, hypercalls& calls, std::span<const st
         const int error = machine.enter();
         if (error == EINTR)
             continue;
-        if (const auto served = serve_exit(machine, error, calls); !served)
+        if (const auto served = serve_exit(machine, error, calls, deprivileged_guest()); !served)
             stop_guest(machine, served.error(), file);
         if (calls.end())
             return *calls.end();
@@ -146,6 +168,8 @@ int main(int argc, char** argv) {
     must(machine.create_processor());
     write_boot_info(memory, *unikernel, must(machine.tsc_frequency()), chosen.arguments, with_ring);
     must(prepare_processor(machine, memory, unikernel->entry));
+    if (starts_in_ring_3(chosen.ring, *unikernel, machine, memory))
+        must(ring_3.emplace(machine, memory).begin());
 
     must(hosted::drop_privileges());
     // Waited for with no privileges, and still outside of the sandbox.
@@ -154,7 +178,7 @@ int main(int argc, char** argv) {
     if (chosen.gdb) {
         debugged = &machine.run();
         (void)::signal(SIGIO, end_run);
-        gdb.emplace(debug.emplace(machine, memory, kvm_debugs_ring_3()), memory, must(gdb_link::wait_at(*chosen.gdb)));
+        gdb.emplace(debug.emplace(machine, memory, deprivileged_guest(), kvm_debugs_ring_3()), memory, must(gdb_link::wait_at(*chosen.gdb)));
     }
     poller frames = must(poller::open(devices, gdb ? gdb->descriptor() : -1));
     if (gdb)
@@ -173,7 +197,7 @@ int main(int argc, char** argv) {
         dump.memory = &memory;
         dump.file = must(core_file::prepare(*chosen.dumpcore));
     }
-    must(enter_sandbox(chosen.gdb.has_value(), chosen.dumpcore.has_value()));
+    must(enter_sandbox(chosen.gdb.has_value(), chosen.dumpcore.has_value(), ring_3.has_value()));
 
     const halted end = gdb ? run_debugged(machine, calls, *gdb, file) : run(machine, calls, file);
     for (const device& d : devices)
@@ -182,7 +206,7 @@ int main(int argc, char** argv) {
     if (end.status == 255) {
         report_fault(memory, end.cookie, file);
         if (dump.file) {
-            const register_file now = read_registers(machine);
+            const register_file now = registers_now(machine);
             const auto then = registers_of_fault(memory, end.cookie, now);
             dump.file->write(memory, then ? *then : now, then ? SIGSEGV : SIGABRT);
         }

@@ -24,6 +24,9 @@ Runs a Solo5 hvt unikernel (ABI version 2) under KVM: those of Mirage/C++ and of
                                (default 127.0.0.1:1234), or on a new Unix socket (a path with a slash)
   --dumpcore=DIR               write an ELF core to DIR when the guest faults or gives up
   --trace[=FILE]               write each call of the guest, its result and duration to FILE or standard error
+  --ring=auto|0|3              the ring that the guest starts in. 0 is what the ABI says. 3: the tender takes all
+                               privileges from it, and does for it what only ring 0 may do. auto (default): 3 for
+                               images of Solo5 and MirageOS where KVM emulates ring 0 (SSE does not work there), else 0
   --help, --version
 
 Options follow no order. The exit status is the guest's; 1 when the tender found something wrong.
@@ -89,6 +92,13 @@ outcome<options> options::parse(int argc, char** argv) {
             if (o.memory % 2 != 0)
                 say(std::string{word} + ": memory comes in steps of 2 MiB; using "
                     + std::to_string(--o.memory));
+            continue;
+        }
+        if (word.starts_with("--ring=")) {
+            const auto value = word.substr(7);
+            if (value != "auto" && value != "0" && value != "3")
+                return failure(std::string{word} + ": expected auto, 0 or 3");
+            o.ring = value == "0" ? first_ring::ring_0 : value == "3" ? first_ring::ring_3 : first_ring::automatic;
             continue;
         }
         if (word == "--gdb" || word.starts_with("--gdb=")) {

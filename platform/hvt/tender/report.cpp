@@ -66,14 +66,15 @@ void report_fault(const guest_memory& memory, std::uint64_t cookie, std::span<co
                      symbols.describe(r.frames[i]).c_str());
 }
 
-void report_stop(const virtual_machine& machine, const std::string& why, std::span<const std::byte> image) {
+void report_stop(const virtual_machine& machine, const std::string& why, std::span<const std::byte> image,
+                 bool deprivileged) {
     kvm_regs r{};
     kvm_sregs s{};
     (void)::ioctl(machine.vcpu(), KVM_GET_REGS, &r);
     (void)::ioctl(machine.vcpu(), KVM_GET_SREGS, &s);
     say("the guest was stopped: " + why);
-    std::fprintf(stderr, "  at %s, ring %u\n", symbol_table{image}.describe(r.rip).c_str(),
-                 s.cs.selector & 3u);
+    std::fprintf(stderr, "  at %s, ring %u%s\n", symbol_table{image}.describe(r.rip).c_str(),
+                 deprivileged ? 0u : s.cs.selector & 3u, deprivileged ? " (which runs in ring 3: see --ring)" : "");
     print("rax", r.rax, false), print("rbx", r.rbx, false), print("rcx", r.rcx, false),
         print("rdx", r.rdx, true);
     print("rsi", r.rsi, false), print("rdi", r.rdi, false), print("rbp", r.rbp, false),
@@ -85,6 +86,12 @@ void report_stop(const virtual_machine& machine, const std::string& why, std::sp
         print("cr3", s.cr3, true);
 }
 
+std::string describe_port(bool out, unsigned octets, unsigned port) {
+    char text[80];
+    std::snprintf(text, sizeof text, "an %s of %u octets at port 0x%x is no hypercall", out ? "OUT" : "IN", octets, port);
+    return text;
+}
+
 std::string describe_exit(const kvm_run& run, int error) {
     if (error == EFAULT) // how KVM reports a write that the host's protection forbids
         return "host/guest translation fault: it wrote to memory that its image declares read-only, or "
@@ -94,8 +101,8 @@ std::string describe_exit(const kvm_run& run, int error) {
         return std::string{"KVM_RUN: "} + std::strerror(error);
     char text[128];
     switch (run.exit_reason) {
-    case KVM_EXIT_SHUTDOWN: return "triple fault: an exception, and no handler for it";
-    case KVM_EXIT_HLT: return "it executed HLT, and there are no interrupts to wake it";
+    case KVM_EXIT_SHUTDOWN: return triple_fault;
+    case KVM_EXIT_HLT: return halted_for_ever;
     case KVM_EXIT_MMIO:
         std::snprintf(text, sizeof text, "host/guest translation fault: it %s address 0x%llx, which is %s",
                       run.mmio.is_write ? "wrote to" : "read from",
@@ -111,10 +118,7 @@ std::string describe_exit(const kvm_run& run, int error) {
         std::snprintf(text, sizeof text, "the processor refuses to enter it (reason 0x%llx)",
                       static_cast<unsigned long long>(run.fail_entry.hardware_entry_failure_reason));
         return text;
-    case KVM_EXIT_IO:
-        std::snprintf(text, sizeof text, "an %s of %u octets at port 0x%x is no hypercall",
-                      run.io.direction == KVM_EXIT_IO_OUT ? "OUT" : "IN", run.io.size, run.io.port);
-        return text;
+    case KVM_EXIT_IO: return describe_port(run.io.direction == KVM_EXIT_IO_OUT, run.io.size, run.io.port);
     default: std::snprintf(text, sizeof text, "KVM exit %u is unknown here", run.exit_reason); return text;
     }
 }

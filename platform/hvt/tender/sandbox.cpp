@@ -10,7 +10,7 @@
 
 namespace mirage::tender {
 
-outcome<> enter_sandbox(bool debugging, bool dumping) {
+outcome<> enter_sandbox(bool debugging, bool dumping, bool deprivileged) {
     using hosted::allowed_call;
     using enum allowed_call::condition;
     // What the run loop, the ring's thread, the reports and a tidy end call.
@@ -48,12 +48,20 @@ outcome<> enter_sandbox(bool debugging, bool dumping) {
         {SYS_exit},
         {SYS_exit_group},
     };
-    if (!debugging && !dumping)
+    if (!debugging && !dumping && !deprivileged)
         return hosted::restrict_calls(calls, hosted::on_violation::kill);
-    static constexpr std::uint64_t more[] = {KVM_SET_GUEST_DEBUG, KVM_SET_REGS, KVM_SET_SREGS, KVM_GET_FPU, KVM_SET_FPU};
+    const struct {
+        std::uint64_t request;
+        bool needed;
+    } more[] = {{KVM_SET_GUEST_DEBUG, debugging},
+                {KVM_SET_REGS, debugging || deprivileged},
+                {KVM_SET_SREGS, debugging || deprivileged},
+                {KVM_SET_XCRS, deprivileged},
+                {KVM_GET_FPU, debugging || dumping},
+                {KVM_SET_FPU, debugging}};
     std::vector<allowed_call> all{std::begin(calls), std::end(calls)};
-    for (const std::uint64_t request : more)
-        if (debugging || request == KVM_GET_FPU)
+    for (const auto& [request, needed] : more)
+        if (needed)
             all.push_back({SYS_ioctl, equals, 1, static_cast<std::uint32_t>(request)});
     if (debugging)
         all.push_back({SYS_recvfrom}); // looks whether gdb has said something
