@@ -13,6 +13,7 @@ constexpr std::uint64_t task_switched = 8;
 constexpr std::uint64_t cr0_passed_on = 0x2 | 0x4 | task_switched | 0x20; // MP, EM, TS, NE
 constexpr std::uint64_t cr0_fixed = 0x80000001;                          // PG, PE
 constexpr std::uint64_t cr0_known = 0xe005003f;                          // and CD, NW, AM, WP, ET
+constexpr std::uint64_t extension_type = 0x10;                           // always set, once it has been written
 constexpr std::uint64_t cr4_passed_on = 0x8 | 0x200 | 0x400 | 0x10000 | 0x40000; // DE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE
 constexpr std::uint64_t cr4_kept = 0x4 | 0x10 | 0x80 | 0x100 | 0x800 | 0x100000 | 0x200000; // TSD, PSE, PGE, PCE, UMIP, SMEP, SMAP
 constexpr std::uint64_t cr4_fixed = 0x20;                                // PAE
@@ -36,7 +37,7 @@ verdict write_cr0(standing_guest& g, std::uint64_t value) {
         return std::string{"it switches paging off, which hvt guests run with"};
     if (const verdict done = pass_on(g, g.s.cr0, (g.s.cr0 & ~cr0_passed_on) | (value & cr0_passed_on)); done.index() != 0)
         return done;
-    g.virtualized.cr0 = value & cr0_known;
+    g.virtualized.cr0 = (value & cr0_known) | extension_type;
     return {};
 }
 

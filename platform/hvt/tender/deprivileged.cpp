@@ -125,14 +125,19 @@ bool deprivileged::has_trapped(const kvm_run& run) const noexcept {
 }
 
 verdict deprivileged::answer(standing_guest& g, const exception& e) const {
-    if (e.vector != general_protection)
+    // What ring 0 may do fails in ring 3 by a protection, or before that by what else the processor looks at: RETF, for
+    // one, by a stack pointer for another ring, which there need not be. Done for ring 0, it raises what is raised there.
+    // INT n is an invalid opcode for ring 3 where KVM emulates ring 0.
+    if ((e.vector < invalid_task || e.vector > page_fault) && e.vector != invalid_opcode)
         return e;
     // Of an instruction at memory's end there may be less than 15 octets, and it may be complete all the same.
     auto code = g.readable(g.r.rip, 1);
     if (!code.empty())
         code = g.readable(g.r.rip, std::min<std::uint64_t>(longest_instruction, memory_.size() - g.r.rip));
     const auto i = decode_privileged(code, g.r, g.s);
-    return i ? emulate(g, *i) : verdict{e};
+    if (!i || (e.vector == invalid_opcode && i->what != operation::interrupt))
+        return e;
+    return emulate(g, *i);
 }
 
 outcome<> deprivileged::serve() {
@@ -140,11 +145,12 @@ outcome<> deprivileged::serve() {
     if (::ioctl(machine_.vcpu(), KVM_GET_REGS, &g.r) != 0 || ::ioctl(machine_.vcpu(), KVM_GET_SREGS, &g.s) != 0)
         return failure(std::string{"its registers cannot be read: "} + std::strerror(errno));
     const std::uint64_t vector = (g.r.rip - handlers_at) / sizeof(supervisor_page::handler);
-    if (vector >= exceptions || g.r.rsp < stack_at || g.r.rsp > stack_end - 48)
-        return failure("the tender's handlers are not where it has put them");
     std::uint64_t frame[6]{}; // error code, rip, cs, rflags, rsp, ss
-    const bool coded = has_error_code(vector);
-    std::memcpy(coded ? frame : frame + 1, memory_.base() + g.r.rsp, coded ? sizeof frame : sizeof frame - 8);
+    const std::size_t without_code = vector < exceptions && has_error_code(vector) ? 0 : 1;
+    const std::size_t size = sizeof frame - without_code * 8;
+    if (vector >= exceptions || g.r.rsp != stack_end - size)
+        return failure("the tender's handlers are not where it has put them");
+    std::memcpy(frame + without_code, memory_.base() + g.r.rsp, size);
     g.r.rip = frame[1];
     g.r.rflags = frame[3];
     g.r.rsp = frame[4];

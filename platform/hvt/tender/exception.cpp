@@ -87,7 +87,7 @@ verdict enter_handler(standing_guest& g, const exception& e) {
     const std::uint64_t bottom = (top & ~std::uint64_t{15}) - size;
     const auto place = g.memory.writable(bottom, size);
     if (place.empty()) // a write: present, if it may be read
-        return exception{page_fault, 2u | (g.readable(bottom, size).empty() ? 0u : 1u), bottom};
+        return exception{page_fault, 2u | (g.readable(bottom, size).empty() ? 0u : 1u), bottom + size - 8};
     std::memcpy(place.data(), frame + first, size);
     if (e.vector == page_fault && !e.by_instruction)
         g.virtualized.cr2 = e.address;

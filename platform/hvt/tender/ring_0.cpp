@@ -206,10 +206,14 @@ verdict check_code_segment(const standing_guest& g, std::uint16_t selector) {
 }
 
 verdict emulate(standing_guest& g, const instruction& i) {
-    const std::uint64_t at = g.r.rip;
+    constexpr std::uint64_t resume_flag = 0x10000;
+    const std::uint64_t at = g.r.rip, flags = g.r.rflags;
     g.r.rip += i.length;
+    g.r.rflags &= ~resume_flag; // the fault has set it
     auto done = execute(g, i);
     const auto* const raised = std::get_if<exception>(&done);
+    if (raised != nullptr && !raised->by_instruction)
+        g.r.rflags = flags;
     if (done.index() != 0 && (raised == nullptr || !raised->by_instruction))
         g.r.rip = at; // it has not been executed
     return done;

@@ -190,7 +190,7 @@ def options():
     failures.check(status == 1 and "no unikernel is named" in err, f"no image: {err!r}")
     status, out, err = run([tender, "--help"])
     wanted = ("--mem=", "--net:NAME=", "--net-mac:NAME=", "--block:NAME=", "--block-sector-size:NAME=", "--pcap:NAME=", "@FD",
-              "user[,hostfwd=", "--help", "--version", "exit status")
+              "user[,hostfwd=", "--ring=", "--help", "--version", "exit status")
     failures.check(status == 0 and err == "" and all(w in out for w in wanted), f"--help: {[w for w in wanted if w not in out]}")
     status, out, err = run([tender, "--version"])
     failures.check(status == 0 and re.fullmatch(r"mirage-hvt tender, version \S+\nABI version 2\n", out), f"--version: {out!r}")
