@@ -89,8 +89,6 @@ verdict enter_handler(standing_guest& g, const exception& e) {
     if (place.empty()) // a write: present, if it may be read
         return exception{page_fault, 2u | (g.readable(bottom, size).empty() ? 0u : 1u), bottom + size - 8};
     std::memcpy(place.data(), frame + first, size);
-    if (e.vector == page_fault && !e.by_instruction)
-        g.virtualized.cr2 = e.address;
     g.virtualized.cs = to.selector;
     if (to.disables_interrupts)
         g.virtualized.interrupts = false;
@@ -105,6 +103,8 @@ verdict enter_handler(standing_guest& g, const exception& e) {
 outcome<> deliver(standing_guest& g, const exception& first) {
     exception now = first;
     for (;;) {
+        if (now.vector == page_fault && !now.by_instruction)
+            g.virtualized.cr2 = now.address; // before there is a handler, as the processor does it
         const verdict tried = enter_handler(g, now);
         if (tried.index() == 0)
             return {};
@@ -115,8 +115,7 @@ outcome<> deliver(standing_guest& g, const exception& first) {
             return failure(triple_fault);
         const bool doubled = is_contributory(now) && is_contributory(next)
                              && (now.vector == page_fault || next.vector != page_fault);
-        // As the processor keeps it: the address of the last page fault, delivered or not.
-        if (next.vector == page_fault)
+        if (doubled && next.vector == page_fault)
             g.virtualized.cr2 = next.address;
         now = doubled ? exception{double_fault, 0} : next;
     }

@@ -50,21 +50,21 @@ struct prefixes {
 
 prefixes take_prefixes(octet_reader& code, const kvm_sregs& s) {
     prefixes p;
-    for (;; (void)code.next()) {
-        switch (code.peek()) {
+    for (; code.good; (void)code.next()) {
+        const std::uint8_t octet = code.peek();
+        switch (octet) {
         case 0x66: p.operand_size = true; break;
         case 0x67: p.address_size = true; break;
         case 0x64: p.base = s.fs.base; break;
         case 0x65: p.base = s.gs.base; break;
         case 0x26: case 0x2e: case 0x36: case 0x3e: case 0xf0: case 0xf2: case 0xf3: break;
         default:
-            if ((code.peek() & 0xf0) == 0x40) // counts only directly before the opcode
-                p.rex = code.next();
-            return p;
+            if ((octet & 0xf0) != 0x40)
+                return p;
         }
-        if (!code.good)
-            return p;
+        p.rex = (octet & 0xf0) == 0x40 ? octet : 0; // counts only directly before the opcode
     }
+    return p;
 }
 
 /// ModRM with what follows it (Intel SDM vol. 2A, 64-Bit Addressing Forms).

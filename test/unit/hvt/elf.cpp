@@ -90,6 +90,28 @@ TEST_CASE("what the contract leaves open is accepted") {
     (void)accepted(file);
 }
 
+TEST_CASE("Solo5's own are known by their interpreter") {
+    elf_file file;
+    CHECK_FALSE(accepted(file).is_solo5s);
+    Elf64_Phdr& p = file.table[elf_file::bss];
+    const auto named = [&](const char* name, std::uint64_t size) {
+        p.p_type = PT_INTERP;
+        p.p_offset = file.table[elf_file::text].p_offset;
+        p.p_filesz = size;
+        auto octets = file.octets();
+        std::memcpy(octets.data() + p.p_offset, name, std::strlen(name) + 1);
+        const auto got = image::parse(octets, memory);
+        REQUIRE(got);
+        return got->is_solo5s;
+    };
+    CHECK(named("/nonexistent/solo5/", 20));
+    CHECK(named("/nonexistent/solo5/", 24)); // in the room of 24 octets that Solo5 gives it
+    CHECK_FALSE(named("/nonexistent/solo5/", 19));
+    CHECK_FALSE(named("/nonexistent/solo5/x", 24));
+    CHECK_FALSE(named("/nonexistent/mirage/", 24));
+    CHECK_FALSE(named("/nonexistent/solo5/", ~0ull));
+}
+
 TEST_CASE("memory: the last segment ends where it does, or before") {
     const elf_file file;
     CHECK(image::parse(file.octets(), 0x183000));
