@@ -111,7 +111,7 @@ std::string describe_exit(const kvm_run& run, int error) {
         return text;
     case KVM_EXIT_INTERNAL_ERROR:
         std::snprintf(text, sizeof text,
-                      "KVM cannot emulate its instruction (internal error %u); SSE at ring 0, perhaps?",
+                      "KVM cannot emulate its instruction (internal error %u); SSE at ring 0, perhaps? --ring=3 may help",
                       run.internal.suberror);
         return text;
     case KVM_EXIT_FAIL_ENTRY:

@@ -5,13 +5,14 @@
  *
  *   t  loads GDT, segments, TSS and IDT: the type of the TSS, which the processor has changed, and the base of FS
  *   m  model specific registers, and what is relative to FS and GS     v  control registers
+ *   a  reserved bits of CR4: #GP; where there is XSAVE: XCR0 without x87: #GP, and with SSE
  *   s  arithmetic with SSE: 2.0, 5.0, 3.0, 8.0 squared, as single-precision numbers
  *   u  #UD          d  #DE          b  #BP, by INT3     i  INT 0x30
  *   p  #PF: read of address 8, write to the boot information, read of the tender's memory, write behind all memory
  *   g  #GP: address that is not canonical, selector beyond the GDT, unknown MSR, FS base that is not canonical
  *   e  interrupt flag: set, in the handler, after it, cleared           n  #NP, from a gate that is not present
  *   f  #DF: gates of #UD and #NP that are not present                   j  a far jump
- *   k  hlt          o  an OUT to port 0x70          x  rdpmc          c  a CR3 of its own          r  iretq to ring 3
+ *   k  hlt          o  an OUT to port 0xf0          x  rdpmc          c  a CR3 of its own          r  iretq to ring 3
  *   l  no IDT, and #UD                              w  a stack that is not there, and #UD: #PF
  *
  * An exception that "t" has prepared for prints: vector, error code, what RIP is past the instruction's beginning, CS, IF, TF
@@ -266,6 +267,25 @@ do_v:   movq    %cr0, %r12
         invlpg  (%rax)
         wbinvd
         jmp     next
+do_a:   movl    $0x23, %edi             /* clear of what cannot be there: reserved bits of CR4, XCR0 without x87 */
+        shlq    $32, %rdi
+        faulty  movq %rdi, %cr4
+        movl    $1, %eax
+        cpuid
+        btl     $26, %ecx
+        jnc     next
+        movq    %cr4, %rax
+        btsq    $18, %rax
+        movq    %rax, %cr4
+        xorl    %ecx, %ecx
+        xorl    %edx, %edx
+        movl    $2, %eax
+        faulty  xsetbv
+        xorl    %ecx, %ecx              /* the handler has used them */
+        xorl    %edx, %edx
+        movl    $3, %eax
+        xsetbv
+        jmp     next
 do_s:   movaps  floats, %xmm1
         mulps   %xmm1, %xmm1
         cvtps2pd %xmm1, %xmm2
@@ -321,7 +341,7 @@ do_j_there:
         call    show
         jmp     next
 do_k:   hlt
-do_o:   movl    $0x70, %edx
+do_o:   movl    $0xf0, %edx
         movl    $1, %eax
         outb    %al, %dx
         jmp     next
@@ -344,7 +364,7 @@ do_w:   movl    $0x8000, %esp
 
         .section .text.tables, "a"
         .balign 16
-table:  .irp    letter, t, m, v, s, u, d, b, i, p, g, e, n, f, j, k, o, x, c, r, l, w
+table:  .irp    letter, t, m, v, a, s, u, d, b, i, p, g, e, n, f, j, k, o, x, c, r, l, w
         .ascii  "\letter"
         .zero   7
         .quad   do_\letter
