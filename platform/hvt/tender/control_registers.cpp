@@ -7,7 +7,7 @@ namespace mirage::tender {
 
 namespace {
 
-constexpr exception protection{general_protection};
+constexpr exception refused{general_protection};
 
 constexpr std::uint64_t task_switched = 8;
 constexpr std::uint64_t cr0_passed_on = 0x2 | 0x4 | task_switched | 0x20; // MP, EM, TS, NE
@@ -26,13 +26,13 @@ verdict pass_on(standing_guest& g, __u64& of, std::uint64_t value) {
     if (::ioctl(g.machine.vcpu(), KVM_SET_SREGS, &g.s) == 0)
         return {};
     of = before;
-    return protection;
+    return refused;
 }
 
 verdict write_cr0(standing_guest& g, std::uint64_t value) {
     constexpr std::uint64_t not_write_through = 0x20000000, cache_disable = 0x40000000;
     if ((value & ~0xffffffffull) != 0 || (value & (not_write_through | cache_disable)) == not_write_through)
-        return protection;
+        return refused;
     if ((value & cr0_fixed) != cr0_fixed)
         return std::string{"it switches paging off, which hvt guests run with"};
     if (const verdict done = pass_on(g, g.s.cr0, (g.s.cr0 & ~cr0_passed_on) | (value & cr0_passed_on)); done.index() != 0)
@@ -43,7 +43,7 @@ verdict write_cr0(standing_guest& g, std::uint64_t value) {
 
 verdict write_cr4(standing_guest& g, std::uint64_t value) {
     if ((value & ~(cr4_passed_on | cr4_kept | cr4_fixed)) != 0 || (value & cr4_fixed) == 0)
-        return protection;
+        return refused;
     if (const verdict done = pass_on(g, g.s.cr4, (g.s.cr4 & ~cr4_passed_on) | (value & cr4_passed_on)); done.index() != 0)
         return done;
     g.virtualized.cr4 = value;
@@ -92,7 +92,7 @@ verdict write_control_register(standing_guest& g, const instruction& i) {
     case 4: return write_cr4(g, value);
     case 8:
         if (value > 15)
-            return protection;
+            return refused;
         g.virtualized.cr8 = value;
         return {};
     default: return exception{invalid_opcode};
@@ -111,7 +111,7 @@ verdict write_extended_control_register(standing_guest& g) {
     x.xcrs[0].xcr = static_cast<__u32>(g.r.rcx);
     x.xcrs[0].value = (g.r.rdx << 32) | (g.r.rax & 0xffffffff);
     if (x.xcrs[0].xcr != 0 || ::ioctl(g.machine.vcpu(), KVM_SET_XCRS, &x) != 0)
-        return protection;
+        return refused;
     return {};
 }
 
@@ -124,7 +124,7 @@ verdict read_model_specific_register(standing_guest& g) {
     else if (const std::uint64_t* const kept = find_register(g))
         value = *kept;
     else
-        return protection;
+        return refused;
     g.r.rax = value & 0xffffffff;
     g.r.rdx = value >> 32;
     return {};
@@ -134,19 +134,19 @@ verdict write_model_specific_register(standing_guest& g) {
     const std::uint64_t value = g.r.rdx << 32 | (g.r.rax & 0xffffffff), number = g.r.rcx & 0xffffffff;
     if (number == efer_number) {
         if ((value & ~(efer_kept | efer_fixed)) != 0 || ((value ^ efer_fixed) & 0x100) != 0)
-            return protection;
+            return refused;
         g.virtualized.efer = value | efer_fixed;
         return {};
     }
     const bool is_address = number != star_number && number != mask_number;
     if (is_address && !is_canonical(value))
-        return protection;
+        return refused;
     if (__u64* const base = find_base(g))
         *base = value;
     else if (std::uint64_t* const kept = find_register(g))
         *kept = value;
     else
-        return protection;
+        return refused;
     return {};
 }
 

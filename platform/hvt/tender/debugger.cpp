@@ -11,7 +11,6 @@ namespace mirage::tender {
 
 namespace {
 
-constexpr std::uint64_t trap_flag = 0x100;
 constexpr unsigned debug_vector = 1, breakpoint_vector = 3;
 constexpr std::byte int3{0xcc};
 

@@ -171,11 +171,10 @@ outcome<> deprivileged::serve() {
 }
 
 void deprivileged::show(register_file& file) const noexcept {
-    constexpr std::uint64_t interrupts = 0x200;
     file.set(register_file::cs, virtualized_.cs);
     file.set(register_file::ss, virtualized_.ss);
-    const std::uint64_t flags = file.get(register_file::eflags) & ~interrupts;
-    file.set(register_file::eflags, flags | (virtualized_.interrupts ? interrupts : 0));
+    const std::uint64_t flags = file.get(register_file::eflags) & ~interrupt_flag;
+    file.set(register_file::eflags, flags | (virtualized_.interrupts ? interrupt_flag : 0));
 }
 
 bool emulates_ring_0(const virtual_machine& machine, const guest_memory& memory) {

@@ -7,9 +7,6 @@ namespace mirage::tender {
 
 namespace {
 
-constexpr std::uint64_t trap_flag = 1 << 8, interrupt_flag = 1 << 9, nested_task = 1 << 14, resume_flag = 1 << 16,
-                        virtual_8086 = 1 << 17;
-
 bool has_error_code(const exception& e) {
     constexpr std::uint32_t with = 1u << double_fault | 1u << invalid_task | 1u << segment_not_present | 1u << stack_fault
                                    | 1u << general_protection | 1u << page_fault | 1u << 17 | 1u << 21;

@@ -123,7 +123,7 @@ verdict far_jump(standing_guest& g, const instruction& i) {
 }
 
 verdict interrupt_return(standing_guest& g, const instruction& i) {
-    constexpr std::uint64_t kept = 0x254dd5, interrupts = 0x200, always = 2, nested_task = 0x4000;
+    constexpr std::uint64_t kept = 0x254dd5, always = 2; // CF to OF but for IF and IOPL; NT, RF, AC, ID
     std::uint64_t frame[5]; // rip, cs, rflags, rsp, ss
     for (unsigned n = 0; n < std::size(frame); ++n) {
         const auto value = g.read(g.r.rsp + n * i.width, i.width);
@@ -136,7 +136,7 @@ verdict interrupt_return(standing_guest& g, const instruction& i) {
     if (const verdict went = go_to(g, frame[0], frame[1], frame[3]); went.index() != 0)
         return went;
     g.r.rflags = (frame[2] & kept) | always;
-    g.virtualized.interrupts = (frame[2] & interrupts) != 0;
+    g.virtualized.interrupts = (frame[2] & interrupt_flag) != 0;
     g.virtualized.ss = static_cast<std::uint16_t>(frame[4]);
     return {};
 }
@@ -206,7 +206,6 @@ verdict check_code_segment(const standing_guest& g, std::uint16_t selector) {
 }
 
 verdict emulate(standing_guest& g, const instruction& i) {
-    constexpr std::uint64_t resume_flag = 0x10000;
     const std::uint64_t at = g.r.rip, flags = g.r.rflags;
     g.r.rip += i.length;
     g.r.rflags &= ~resume_flag; // the fault has set it

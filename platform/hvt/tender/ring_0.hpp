@@ -19,6 +19,10 @@ struct exception {
 inline constexpr std::uint8_t invalid_opcode = 6, double_fault = 8, invalid_task = 10, segment_not_present = 11,
                               stack_fault = 12, general_protection = 13, page_fault = 14;
 
+/// Of RFLAGS (Intel SDM vol. 1, EFLAGS Register).
+inline constexpr std::uint64_t trap_flag = 1 << 8, interrupt_flag = 1 << 9, nested_task = 1 << 14, resume_flag = 1 << 16,
+                               virtual_8086 = 1 << 17;
+
 /// How an attempt of the guest's ends: it is done; the processor would raise an exception; or, with the reason, we cannot
 /// go on.
 using verdict = std::variant<std::monostate, exception, std::string>;
