@@ -11,13 +11,15 @@ constexpr exception refused{general_protection};
 
 constexpr std::uint64_t task_switched = 8;
 constexpr std::uint64_t cr0_passed_on = 0x2 | 0x4 | task_switched | 0x20; // MP, EM, TS, NE
-constexpr std::uint64_t cr0_fixed = 0x80000001;                          // PG, PE
-constexpr std::uint64_t cr0_known = 0xe005003f;                          // and CD, NW, AM, WP, ET
-constexpr std::uint64_t extension_type = 0x10;                           // always set, once it has been written
-constexpr std::uint64_t cr4_passed_on = 0x8 | 0x200 | 0x400 | 0x10000 | 0x40000; // DE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE
-constexpr std::uint64_t cr4_kept = 0x4 | 0x10 | 0x80 | 0x100 | 0x800 | 0x100000 | 0x200000; // TSD, PSE, PGE, PCE, UMIP, SMEP, SMAP
-constexpr std::uint64_t cr4_fixed = 0x20;                                // PAE
-constexpr std::uint64_t efer_kept = 0x801, efer_fixed = 0x500;           // SCE, NXE; LME, LMA
+constexpr std::uint64_t cr0_fixed = 0x80000001; // PG, PE
+constexpr std::uint64_t cr0_known = 0xe005003f; // and CD, NW, AM, WP, ET
+constexpr std::uint64_t extension_type = 0x10;  // always set, once it has been written
+// DE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE
+constexpr std::uint64_t cr4_passed_on = 0x8 | 0x200 | 0x400 | 0x10000 | 0x40000;
+// TSD, PSE, PGE, PCE, UMIP, SMEP, SMAP: all about what ring 3 may not, and the guest is in ring 0
+constexpr std::uint64_t cr4_kept = 0x4 | 0x10 | 0x80 | 0x100 | 0x800 | 0x100000 | 0x200000;
+constexpr std::uint64_t cr4_fixed = 0x20; // PAE
+constexpr std::uint64_t efer_kept = 0x801, efer_fixed = 0x500; // SCE, NXE; LME, LMA
 
 /// Changes `of` as the processor holds it, if it takes that: what it has not, it refuses.
 verdict pass_on(standing_guest& g, __u64& of, std::uint64_t value) {

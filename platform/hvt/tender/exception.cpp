@@ -32,7 +32,7 @@ exception about_gate(std::uint8_t vector, const exception& e) {
 
 std::variant<gate, exception> find_gate(const standing_guest& g, const exception& e) {
     const auto& idt = g.virtualized.idt;
-    const std::uint64_t at = idt.base + e.vector * 16u;
+    const std::uint64_t at = idt.base + e.vector * std::uint64_t{16};
     if (e.vector * 16u + 15 > idt.limit)
         return about_gate(general_protection, e);
     const auto low = g.read(at, 8), high = g.read(at + 8, 8);

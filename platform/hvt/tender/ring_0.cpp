@@ -112,7 +112,7 @@ verdict far_return(standing_guest& g, const instruction& i) {
     const auto rip = g.read(g.r.rsp, i.width), cs = g.read(g.r.rsp + i.width, i.width);
     if (!rip || !cs)
         return not_there(g.r.rsp);
-    return go_to(g, *rip, *cs, g.r.rsp + 2u * i.width + i.immediate);
+    return go_to(g, *rip, *cs, g.r.rsp + std::uint64_t{2} * i.width + i.immediate);
 }
 
 verdict far_jump(standing_guest& g, const instruction& i) {
@@ -125,7 +125,7 @@ verdict far_jump(standing_guest& g, const instruction& i) {
 verdict interrupt_return(standing_guest& g, const instruction& i) {
     constexpr std::uint64_t kept = 0x254dd5, always = 2; // CF to OF but for IF and IOPL; NT, RF, AC, ID
     std::uint64_t frame[5]; // rip, cs, rflags, rsp, ss
-    for (unsigned n = 0; n < std::size(frame); ++n) {
+    for (std::size_t n = 0; n < std::size(frame); ++n) {
         const auto value = g.read(g.r.rsp + n * i.width, i.width);
         if (!value)
             return not_there(g.r.rsp + n * i.width);

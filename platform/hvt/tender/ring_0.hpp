@@ -83,7 +83,9 @@ std::optional<descriptor> find_descriptor(const standing_guest& g, std::uint16_t
 /// Whether `selector` can be CS of ring 0: 64-bit code, as hvt guests have it.
 verdict check_code_segment(const standing_guest& g, std::uint16_t selector);
 /// Whether bits 63 to 47 are the same (Intel SDM vol. 1, Canonical Addressing).
-constexpr bool is_canonical(std::uint64_t address) noexcept { return address + (std::uint64_t{1} << 47) < std::uint64_t{1} << 48; }
+constexpr bool is_canonical(std::uint64_t address) noexcept {
+    return address + (std::uint64_t{1} << 47) < std::uint64_t{1} << 48;
+}
 
 /// Does `i` for the guest, as ring 0 would, and goes on behind it.
 verdict emulate(standing_guest& g, const instruction& i);
