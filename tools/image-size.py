@@ -38,7 +38,7 @@ NAMES = [(re.compile(pattern), layer) for pattern, layer in [
     (r"mirage::(memory|archetype|\w+_requires)::", "device"),
     (r"mirage::storage::", "storage"),
     (r"mirage::http::", "app/http"),
-    (r"mirage::(metrics|app|metric_\w+)\b", "app"),
+    (r"mirage::(metrics|app|metric_\w+|statistics_text)\b", "app"),
     (r"mirage::os::|mirage::version|mirage_application|boost::hana::", "os"),
     (r"mirage::", "core"),
     (r"std::|__gnu_cxx::|void std::", "C++ library"),

@@ -90,7 +90,7 @@ void serve(const char* what, std::string_view request, unsigned together, std::u
         }
     }
     report(what, begun, count);
-    if (server.counters().responses[2].value() < count / together * together)
+    if (server.counters().responses[1].value() < count / together * together)
         std::abort();
 }
 

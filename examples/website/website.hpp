@@ -89,19 +89,13 @@ private:
     Clk& clock_;
     Rnd& random_;
     mirage::buffer_pool pages_{192, 1024};   // heads of responses: 192 KiB
-    mirage::metrics<32> metrics_;
+    mirage::compact_metrics<24> metrics_;
     std::optional<stack> stack_;
 
-    void publish(mirage::http::counters& http) noexcept {
-        http.publish(metrics_);
-        metrics_.add_counter<[](const stack& s) { return s.statistics().frames_received; }>(
-            "net_frames_received_total", "Ethernet frames received.", *stack_);
-        metrics_.add_counter<[](const stack& s) { return s.device().receive_pool().exhausted(); }>(
-            "net_receive_pool_exhausted_total", "Times there was no memory for a frame.", *stack_);
-        metrics_.add_gauge<[](const stack& s) { return s.device().receive_pool().available(); }>(
-            "net_receive_pool_free", "Frames of memory that are free.", *stack_);
-        metrics_.add_gauge<[](const mirage::buffer_pool& p) { return p.available(); }>(
-            "http_pages_free", "Pages for responses that are free.", pages_);
+    void publish(const mirage::http::counters& http) noexcept {
+        metrics_.add(http);
+        metrics_.template add_as<mirage::pool_statistics<"http_pages_">>(pages_.counts());
+        stack_->publish(metrics_);
     }
 
     void export_metrics(mirage::http::response& answer) const noexcept {

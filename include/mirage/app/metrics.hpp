@@ -1,118 +1,139 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/app/metric_reader.hpp"
 #include "mirage/core/check.hpp"
-#include "mirage/core/line.hpp"
 #include <array>
-#include <cstdint>
-#include <string_view>
+#include <cstring>
 
 namespace mirage {
 
-/// Something that only grows. An ordinary integer with a name: counting costs one addition.
-class counter {
-    std::uint64_t value_ = 0;
-
-public:
-    constexpr void add(std::uint64_t n = 1) noexcept { value_ += n; }
-    constexpr std::uint64_t value() const noexcept { return value_; }
-};
-
-/// Something that goes up and down.
-class gauge {
-    std::int64_t value_ = 0;
-
-public:
-    constexpr void add(std::int64_t n = 1) noexcept { value_ += n; }
-    constexpr void set(std::int64_t n) noexcept { value_ = n; }
-    constexpr std::int64_t value() const noexcept { return value_; }
-};
-
-/// Names for counters and gauges that live elsewhere, and their export in the Prometheus text format, version 0.0.4.
-/// Holds at most `Room` series; owns none of them.
-template <std::size_t Room = 64>
+/// Structs of statistics that live elsewhere, and their export in the Prometheus text format, version 0.0.4. Holds at
+/// most `Room` structs; owns none of them. A struct takes one call, whatever the number of its members. See
+/// compact_metrics for images where every octet counts.
+template <std::size_t Room = 32, bool Compact = false>
 class metrics {
-    enum class kind : std::uint8_t { counter, gauge };
-    using reader = std::uint64_t (*)(const void*) noexcept; ///< a gauge's value as its bit pattern
-    struct series {
-        const char *name = nullptr, *help = nullptr, *labels = nullptr;
-        const void* object = nullptr;
-        reader read = nullptr;
-        metrics::kind kind = kind::counter;
+    static constexpr std::size_t most_computed = 16; ///< members of a struct that is made when it is asked for
+    using words = std::array<std::uint64_t, most_computed>;
+
+    struct block {
+        const char* text = nullptr; ///< statistics_text
+        const void* object = nullptr; ///< the struct, unless `read` makes it
+        void (*read)(const void* object, words& into) noexcept = nullptr;
+        const char* labels = nullptr; ///< of all its members
+
+        std::uint64_t word(unsigned i) const noexcept {
+            [[maybe_unused]] words made;
+            const void* from = object;
+            if constexpr (!Compact)
+                if (read != nullptr) {
+                    read(object, made);
+                    from = &made;
+                }
+            std::uint64_t value;
+            std::memcpy(&value, static_cast<const std::byte*>(from) + i * sizeof value, sizeof value);
+            return value;
+        }
     };
-    std::array<series, Room> series_{};
+    std::array<block, Room> blocks_{};
     std::size_t count_ = 0;
 
-    // What there is to say of a series fits into registers: it is said often.
-    [[gnu::noinline]] void insert(const char* name, const char* help, const char* labels, const void* object, reader read,
-                                  kind k) noexcept {
-        check(count_ < Room, "metrics: more series than there is room for");
-        std::size_t at = count_; // behind the last of the same name: the format wants them together
-        for (std::size_t i = count_; i-- > 0;)
-            if (series_[i].name == std::string_view{name}) {
-                at = i + 1;
-                break;
-            }
-        for (std::size_t i = count_++; i > at; --i)
-            series_[i] = series_[i - 1];
-        series_[at] = {name, help, labels, object, read, k};
+    [[gnu::noinline]] block& insert(const char* text, const void* object) noexcept {
+        check(count_ < Room, "metrics: no room");
+        blocks_[count_].text = text;
+        blocks_[count_].object = object;
+        return blocks_[count_++];
+    }
+    template <class S>
+    void insert(const void* object, [[maybe_unused]] const char* labels,
+                [[maybe_unused]] void (*read)(const void*, words&) noexcept = nullptr) noexcept {
+        [[maybe_unused]] block& b = insert(statistics_text<S, !Compact>.data(), object);
+        if constexpr (!Compact) {
+            b.read = read;
+            b.labels = labels;
+        }
+    }
+
+    /// The first block from `b` on that has these names.
+    const block* same_names(const block* b, const char* text) const noexcept {
+        for (; b != blocks_.data() + count_; ++b)
+            if (b->text == text)
+                return b;
+        return nullptr;
     }
 
 public:
-    /// `name`: [a-zA-Z_:][a-zA-Z0-9_:]*, by convention "..._total" for a counter. `labels`: `code="2xx"` or nothing.
-    /// All texts are static; the counter outlives the registry.
-    void add(const char* name, const char* help, const counter& c, const char* labels = "") noexcept {
-        insert(name, help, labels, &c, [](const void* o) noexcept { return static_cast<const counter*>(o)->value(); },
-               kind::counter);
+    /// All members of `s`, which outlives the registry. `labels`, `interface="service"` for one, tell two structs of
+    /// the same type apart. Static text.
+    template <statistics_struct S>
+    void add(const S& s, const char* labels = "") noexcept {
+        insert<S>(&s, labels);
     }
-    void add(const char* name, const char* help, const gauge& g, const char* labels = "") noexcept {
-        insert(name, help, labels, &g,
-               [](const void* o) noexcept { return static_cast<std::uint64_t>(static_cast<const gauge*>(o)->value()); },
-               kind::gauge);
-    }
-    /// A value that somebody else keeps: `Read` takes the object and gives a number, when it is asked for.
-    template <auto Read, class Object>
-    void add_gauge(const char* name, const char* help, const Object& o, const char* labels = "") noexcept {
-        insert(name, help, labels, &o,
-               [](const void* p) noexcept {
-                   return static_cast<std::uint64_t>(static_cast<std::int64_t>(Read(*static_cast<const Object*>(p))));
-               },
-               kind::gauge);
-    }
-    template <auto Read, class Object>
-    void add_counter(const char* name, const char* help, const Object& o, const char* labels = "") noexcept {
-        insert(name, help, labels, &o,
-               [](const void* p) noexcept { return static_cast<std::uint64_t>(Read(*static_cast<const Object*>(p))); },
-               kind::counter);
+    template <statistics_struct S>
+    void add(const S&&, const char* = "") = delete;
+
+    /// The same under the names of another struct that is made of S: see pool_statistics.
+    template <statistics_struct Names, class S>
+        requires(std::is_base_of_v<S, Names> && sizeof(S) == sizeof(Names))
+    void add_as(const S& s, const char* labels = "") noexcept {
+        insert<Names>(&s, labels);
     }
 
-    static constexpr std::string_view content_type{"text/plain; version=0.0.4; charset=utf-8"};
+    /// Those that `Read` makes of `object` when they are asked for.
+    template <auto Read, class Object>
+        requires(!Compact)
+    void add_computed(const Object& object, const char* labels = "") noexcept {
+        using made = std::invoke_result_t<decltype(Read), const Object&>;
+        static_assert(sizeof(made) <= sizeof(words), "metrics: a computed struct has too many members");
+        insert<made>(&object, labels, [](const void* o, words& into) noexcept {
+            const made s = Read(*static_cast<const Object*>(o));
+            std::memcpy(&into, &s, sizeof s);
+        });
+    }
 
-    /// Calls `write(text)` for each line of the exposition.
+    /// The statistics() of a layer or a device: a struct that it keeps, or one that it makes.
+    template <class Object>
+        requires requires(const Object& o) { o.statistics(); }
+    void add(const Object& object, const char* labels = "") noexcept {
+        if constexpr (std::is_reference_v<decltype(object.statistics())>)
+            add(object.statistics(), labels);
+        else
+            add_computed<[](const Object& o) noexcept { return o.statistics(); }>(object, labels);
+    }
+
+    /// One counter or gauge of the application's own: `add<"orders", "Orders taken.">(orders)`.
+    template <fixed_string Name, fixed_string Help, class Value>
+        requires(std::is_same_v<Value, counter> || std::is_same_v<Value, gauge>)
+    void add(const Value& value, const char* labels = "") noexcept {
+        insert<detail::lone_statistic<Name, Help, Value>>(&value, labels);
+    }
+
+    /// The format is UTF-8 whatever is said of it.
+    static constexpr std::string_view content_type{"text/plain; version=0.0.4"};
+
+    /// Calls `write(text)` for each line of the exposition, or two or three at a time.
     template <class Write>
     void write(Write write) const noexcept {
-        std::string_view last;
-        line<400> text;
-        for (std::size_t i = 0; i < count_; ++i) {
-            const series& s = series_[i];
-            text.clear();
-            if (s.name != last) {
-                text << "# HELP " << s.name << ' ' << s.help << "\n# TYPE " << s.name
-                     << (s.kind == kind::counter ? " counter\n" : " gauge\n");
-                last = s.name;
+        for (const block* b = blocks_.data(); b != blocks_.data() + count_; ++b) {
+            if constexpr (Compact) {
+                for (metric_reader<false> at{b->text}; at.next(); at.begin_line()) {
+                    at.show(b->word(at.word()));
+                    write(at.text());
+                }
+            } else if (same_names(blocks_.data(), b->text) == b) { // others come with the first of their kind
+                for (metric_reader<true> at{b->text}; at.next();)
+                    for (const block* s = b; s != nullptr; s = same_names(s + 1, b->text)) {
+                        at.show(s->word(at.word()), s->labels);
+                        write(at.text());
+                        at.begin_line();
+                    }
             }
-            text << s.name;
-            if (*s.labels != '\0')
-                text << '{' << s.labels << '}';
-            text << ' ';
-            const std::uint64_t value = s.read(s.object);
-            if (s.kind == kind::counter)
-                text << value;
-            else
-                text << static_cast<std::int64_t>(value);
-            text << '\n';
-            write(text.view());
         }
     }
 };
+
+/// A registry whose image and export are smaller. It has no HELP, which the format does not ask for; no labels for whole
+/// structs, so that no type of struct may be in it twice; and takes no computed ones.
+template <std::size_t Room = 32>
+using compact_metrics = metrics<Room, true>;
 
 } // namespace mirage

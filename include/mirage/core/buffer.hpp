@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/check.hpp"
 #include "mirage/core/octets.hpp"
+#include "mirage/core/statistics.hpp"
 #include <algorithm>
 #include <new>
 #include <utility>
@@ -9,6 +10,12 @@
 namespace mirage {
 
 class buffer_pool;
+
+/// What a pool of buffers has. pool_statistics gives it names.
+struct pool_counts {
+    gauge free{}, size{};
+    counter exhausted{}; ///< times there was no buffer
+};
 
 /// The control block of one fixed-size piece of memory of a pool. Single-threaded reference count.
 struct buffer {
@@ -25,8 +32,8 @@ class page;
 /// memory handed out next is the memory most likely still in the cache.
 class buffer_pool {
     buffer* free_ = nullptr;
-    std::size_t available_ = 0, size_ = 0, buffer_size_ = 0;
-    std::uint64_t exhausted_ = 0;
+    std::size_t buffer_size_ = 0;
+    pool_counts counts_{};
     void* memory_ = nullptr;
 
     friend class slice;
@@ -35,7 +42,7 @@ class buffer_pool {
     void recycle(buffer& b) noexcept {
         b.next_free = free_;
         free_ = &b;
-        ++available_;
+        counts_.free.add(1);
     }
 
 public:
@@ -52,7 +59,7 @@ public:
         if (memory_ == nullptr)
             return;
         auto* const octet = static_cast<std::byte*>(memory_);
-        size_ = count;
+        counts_.size.set(static_cast<std::int64_t>(count));
         for (std::size_t i = count; i-- > 0;) {
             auto* const b = new (octet + data + i * sizeof(buffer)) buffer{};
             b->data = octet + i * buffer_size_;
@@ -64,17 +71,18 @@ public:
     buffer_pool(const buffer_pool&) = delete;
     buffer_pool& operator=(const buffer_pool&) = delete;
     ~buffer_pool() {
-        check(available_ == size_, "buffer_pool: destroyed while a slice of it lives");
+        check(available() == size(), "buffer_pool: destroyed while a slice of it lives");
         ::operator delete(memory_, alignment); // NOLINT(clang-analyzer-cplusplus.NewDelete): std::optional's union does not end it twice
     }
 
     /// An exclusively owned buffer, or an empty page (counted in exhausted()) when none is left.
     inline page take() noexcept;
 
-    std::size_t available() const noexcept { return available_; }      ///< buffers on the free list
-    std::size_t size() const noexcept { return size_; }                ///< buffers in all
+    std::size_t available() const noexcept { return static_cast<std::size_t>(counts_.free.value()); } ///< buffers on the free list
+    std::size_t size() const noexcept { return static_cast<std::size_t>(counts_.size.value()); }      ///< buffers in all
     std::size_t buffer_size() const noexcept { return buffer_size_; }  ///< octets per buffer
-    std::uint64_t exhausted() const noexcept { return exhausted_; }    ///< times take() had nothing to give
+    std::uint64_t exhausted() const noexcept { return counts_.exhausted.value(); } ///< times take() had nothing to give
+    const pool_counts& counts() const noexcept { return counts_; }
 };
 
 /// Read-only octets with a share in the memory that holds them: part of a pool's buffer, or static data, which
@@ -186,11 +194,11 @@ public:
 page buffer_pool::take() noexcept {
     buffer* const b = free_;
     if (b == nullptr) [[unlikely]] {
-        ++exhausted_;
+        counts_.exhausted.add();
         return page{};
     }
     free_ = b->next_free;
-    --available_;
+    counts_.free.add(-1);
     b->references = 1;
     return page{b};
 }

@@ -47,7 +47,7 @@ public:
     /// Digits of `value` in `base` (2-16), at least `width` of them, filled up with `fill` at the left.
     constexpr line_builder& digits(std::uint64_t value, unsigned base = 10, unsigned width = 0,
                                    char fill = '0') noexcept {
-        std::array<char, 64> reversed{};
+        std::array<char, 64> reversed;
         unsigned count = 0;
         do {
             reversed[count++] = "0123456789abcdef"[value % base];

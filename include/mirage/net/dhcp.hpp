@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/event.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/address_guard.hpp"
 #include "mirage/net/dhcp_client.hpp"
@@ -10,6 +11,31 @@
 #include <string_view>
 
 namespace mirage::net {
+
+/// What a DHCP client has sent, heard and got since boot.
+struct dhcp_statistics {
+    std::uint64_t sent = 0, received = 0, malformed = 0;
+    std::uint64_t bound = 0, renewed = 0, lost = 0; ///< leases
+
+    /// One more step of the client.
+    constexpr void count(const dhcp_step& step) noexcept {
+        sent += step.send ? 1 : 0;
+        bound += step.event == dhcp_event::bound ? 1 : 0;
+        renewed += step.event == dhcp_event::renewed ? 1 : 0;
+        lost += step.event == dhcp_event::lost ? 1 : 0;
+    }
+
+    static constexpr auto table() noexcept {
+        using s = dhcp_statistics;
+        return statistics_table{"dhcp_",
+                                statistic{&s::sent, "sent", "Messages sent."},
+                                statistic{&s::received, "received", "Messages received."},
+                                statistic{&s::malformed, "malformed", "Messages dropped as wrong."},
+                                statistic{&s::bound, "leases_bound", "Leases got."},
+                                statistic{&s::renewed, "leases_renewed", "Leases that were extended."},
+                                statistic{&s::lost, "leases_lost", "Leases that ended."}};
+    }
+};
 
 /// Keeps the address of a stack by DHCP: joins the pure dhcp_client to the stack's UDP and IPv4 layers. `Extras` is what
 /// it asks for besides: dhcp_names for a resolver's domains and time servers.
@@ -22,6 +48,7 @@ class dhcp {
     Stack& stack_;
     basic_dhcp_client<Extras> client_;
     event changed_;
+    dhcp_statistics statistics_{};
 
     static dhcp_identity identity(const Stack& stack, std::string_view host_name) noexcept {
         const mac_address own = stack.device().mac();
@@ -93,6 +120,7 @@ class dhcp {
     void act(socket_type& socket, const dhcp_step& step) noexcept {
         // The layer below puts the interface's address into what it sends: what must come from the address is
         // sent while we have it, what must come from {0, 0} when we have none.
+        statistics_.count(step);
         const bool first = !step.send || step.send->source.is_unspecified();
         if (first)
             configure(step.event);
@@ -126,7 +154,9 @@ public:
                 hear_of_conflicts(socket);
             if (!heard || heard->from.port != wire::dhcp_server_port)
                 continue;
-            if (const auto message = wire::dhcp_view::parse(heard->data.view()))
+            const auto message = wire::dhcp_view::parse(heard->data.view());
+            ++(message ? statistics_.received : statistics_.malformed);
+            if (message)
                 act(socket, client_.on_message(*message, stack_.now(), stack_.random()));
         }
     }
@@ -135,6 +165,7 @@ public:
     event& changed() noexcept { return changed_; }
     /// The lease in force, or nullptr. With an address_guard in the stack: its address may still be probed for.
     const dhcp_lease* lease() const noexcept { return client_.lease(); }
+    const dhcp_statistics& statistics() const noexcept { return statistics_; }
     /// What came with it, as long as it is in force.
     const Extras& extras() const noexcept { return client_.extras(); }
 };

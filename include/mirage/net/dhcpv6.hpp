@@ -2,12 +2,41 @@
 #pragma once
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/event.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/dhcpv6_client.hpp"
 #include "mirage/net/ipv6.hpp"
 #include "mirage/net/udp.hpp"
 
 namespace mirage::net {
+
+/// What a DHCPv6 client has sent, heard and got since boot.
+struct dhcpv6_statistics {
+    std::uint64_t sent = 0, received = 0, malformed = 0;
+    std::uint64_t bound = 0, renewed = 0, lost = 0; ///< leases
+    std::uint64_t informed = 0;
+
+    /// One more step of the client.
+    constexpr void count(const dhcpv6_step& step) noexcept {
+        sent += step.send ? 1 : 0;
+        bound += step.event == dhcpv6_event::bound ? 1 : 0;
+        renewed += step.event == dhcpv6_event::renewed ? 1 : 0;
+        lost += step.event == dhcpv6_event::lost ? 1 : 0;
+        informed += step.event == dhcpv6_event::informed ? 1 : 0;
+    }
+
+    static constexpr auto table() noexcept {
+        using s = dhcpv6_statistics;
+        return statistics_table{"dhcpv6_",
+                                statistic{&s::sent, "sent", "Messages sent."},
+                                statistic{&s::received, "received", "Messages received."},
+                                statistic{&s::malformed, "malformed", "Messages dropped as wrong."},
+                                statistic{&s::bound, "leases_bound", "Leases got."},
+                                statistic{&s::renewed, "leases_renewed", "Leases that were extended."},
+                                statistic{&s::lost, "leases_lost", "Leases that ended."},
+                                statistic{&s::informed, "informed", "Times names came without a lease."}};
+    }
+};
 
 /// The layer that configures a stack by DHCPv6 where its routers say so (RFC 8415, RFC 4861 section 4.2): an address when
 /// they set the M flag, name servers and search domains when they set M or O. Joins the pure dhcpv6_client to UDP and
@@ -26,6 +55,7 @@ class dhcpv6::state {
     dhcpv6_client client_;
     bool fixed_;
     event woken_, changed_;
+    dhcpv6_statistics statistics_{};
     ipv6_address used_{}; ///< what the IPv6 layer was given
     bool conflict_ = false, released_ = false; ///< still to be acted upon
 
@@ -46,6 +76,7 @@ class dhcpv6::state {
     }
 
     void act(socket_type& by, const dhcpv6_step& step) noexcept {
+        statistics_.count(step);
         if (step.send) // what is lost, or has no source address yet, is repeated in time
             (void)by.send_to({wire::dhcpv6_servers_group, wire::dhcpv6_server_port}, step.send->view());
         if (step.event == dhcpv6_event::none)
@@ -82,7 +113,9 @@ public:
             const auto heard = co_await hear(port, client_.next_deadline() - stack_.now());
             if (!heard || heard->from.port != wire::dhcpv6_server_port || is_ipv4(heard->from.address))
                 continue;
-            if (const auto message = wire::dhcpv6_view::parse(heard->data.view()))
+            const auto message = wire::dhcpv6_view::parse(heard->data.view());
+            ++(message ? statistics_.received : statistics_.malformed);
+            if (message)
                 act(port, client_.on_message(*message, stack_.now(), stack_.random()));
         }
     }
@@ -93,6 +126,7 @@ public:
     const dhcpv6_lease* lease() const noexcept { return client_.lease(); }
     /// What servers have said of names. The IPv6 layer's host() names them beside those of routers.
     const dhcpv6_names& names() const noexcept { return client_.names(); }
+    const dhcpv6_statistics& statistics() const noexcept { return statistics_; }
     const dhcpv6_client& client() const noexcept { return client_; }
 
     /// Gives the address back, and asks no more until a router says so. RFC 8415 section 18.2.7

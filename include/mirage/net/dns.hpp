@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/nursery.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/net/dhcp_names.hpp"
 #include "mirage/net/dns/cache.hpp"
 #include "mirage/net/dns/options.hpp"
@@ -18,6 +19,20 @@ struct dns_statistics {
     std::uint64_t queries = 0, timeouts = 0, failures = 0; ///< sent; not answered; answered without use
     std::uint64_t strays = 0;                              ///< messages that answered nothing of ours: late, or forged
     std::uint64_t over_tcp = 0;
+
+    static constexpr auto table() noexcept {
+        using s = dns_statistics;
+        return statistics_table{
+            "dns_",
+            statistic{&s::lookups, "lookups", "Names asked for."},
+            statistic{&s::cache_hits, "cache_hits", "Names that were known."},
+            statistic{&s::merged, "merged", "Names that were being asked for already."},
+            statistic{&s::queries, "queries", "Queries sent."},
+            statistic{&s::timeouts, "timeouts", "Queries without an answer."},
+            statistic{&s::failures, "failures", "Queries with an answer of no use."},
+            statistic{&s::strays, "strays", "Messages that answered nothing: late or forged."},
+            statistic{&s::over_tcp, "over_tcp", "Queries repeated over TCP."}};
+    }
 };
 
 /// The IPv6 addresses of a name, in the server's order.

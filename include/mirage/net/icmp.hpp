@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/statistics.hpp"
 #include "mirage/net/icmp_rules.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/rate_limit.hpp"
@@ -13,6 +14,18 @@ namespace mirage::net {
 struct icmp_statistics {
     std::uint64_t received = 0, malformed = 0, echo_replies = 0, errors_sent = 0, errors_suppressed = 0,
         errors_received = 0;
+
+    static constexpr auto table() noexcept {
+        using s = icmp_statistics;
+        return statistics_table{
+            "icmp_",
+            statistic{&s::received, "received", "ICMP messages received."},
+            statistic{&s::malformed, "malformed", "Messages dropped as wrong."},
+            statistic{&s::echo_replies, "echo_replies", "Echo requests answered."},
+            statistic{&s::errors_sent, "errors_sent", "Error messages sent."},
+            statistic{&s::errors_suppressed, "errors_suppressed", "Errors not sent: limited, or not allowed."},
+            statistic{&s::errors_received, "errors_received", "Error messages received."}};
+    }
 };
 
 /// ICMP for IPv4: answers echo requests, reports what cannot be delivered. RFC 792, RFC 1122 section 3.2.2

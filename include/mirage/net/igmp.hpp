@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/scheduler.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/net/group_membership.hpp"
 #include "mirage/net/packet.hpp"
@@ -13,6 +14,16 @@ namespace mirage::net {
 /// What the IGMP layer has seen since boot.
 struct igmp_statistics {
     std::uint64_t received = 0, malformed = 0, queries = 0, sent = 0;
+
+    static constexpr auto table() noexcept {
+        using s = igmp_statistics;
+        return statistics_table{
+            "igmp_",
+            statistic{&s::received, "received", "IGMP messages received."},
+            statistic{&s::malformed, "malformed", "Messages dropped as wrong."},
+            statistic{&s::queries, "queries", "Queries received."},
+            statistic{&s::sent, "sent", "Reports and leaves sent."}};
+    }
 };
 
 /// The layer that makes a stack a member of multicast groups: joins the pure group_membership to IPv4. RFC 3376, RFC

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/scheduler.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/neighbours.hpp"
@@ -32,6 +33,21 @@ struct ipv4_statistics {
     std::uint64_t unknown_protocol = 0; ///< no listed layer takes it
     std::uint64_t fragments = 0, unresolved = 0, unreachable = 0;
     std::uint64_t address_conflicts = 0; ///< ARP packets of others that claim our address
+
+    static constexpr auto table() noexcept {
+        using s = ipv4_statistics;
+        return statistics_table{
+            "ipv4_",
+            statistic{&s::received, "received", "Packets received."},
+            statistic{&s::sent, "sent", "Packets sent."},
+            statistic{&s::malformed, "malformed", "Packets with wrong headers."},
+            statistic{&s::not_for_us, "not_for_us", "Packets for others."},
+            statistic{&s::unknown_protocol, "unknown_protocol", "Packets of a protocol of no layer."},
+            statistic{&s::fragments, "fragments", "Fragments received."},
+            statistic{&s::unresolved, "unresolved", "Packets whose neighbour did not answer ARP."},
+            statistic{&s::unreachable, "unreachable", "Packets without a route."},
+            statistic{&s::address_conflicts, "address_conflicts", "ARP packets of others with our address."}};
+    }
 };
 
 /// IPv4 with ARP over one Ethernet interface. RFC 791, RFC 826, RFC 1122 section 3
@@ -147,6 +163,12 @@ public:
     state& operator=(const state&) = delete;
 
     const ipv4_statistics& statistics() const noexcept { return statistics_; }
+    /// The layer's own, those of ARP and of reassembly.
+    void publish(auto& registry, const char* labels) const noexcept {
+        registry.add(statistics_, labels);
+        registry.add(neighbours_.count(), labels);
+        registry.add(reassembly_.count(), labels);
+    }
     ipv4_address address() const noexcept { return routing_.address(); }
     const routing& routes() const noexcept { return routing_; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // IPv6 over one Ethernet interface. Packets in and out, and ICMPv6, are here; Neighbour Discovery is in ndp_host.hpp.
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/ipv6_options.hpp"
@@ -25,6 +26,24 @@ struct ipv6_statistics {
     std::uint64_t unknown_protocol = 0; ///< no listed layer takes it
     std::uint64_t fragments = 0, unresolved = 0, unreachable = 0;
     std::uint64_t echo_replies = 0, errors_sent = 0, errors_suppressed = 0, errors_received = 0;
+
+    static constexpr auto table() noexcept {
+        using s = ipv6_statistics;
+        return statistics_table{
+            "ipv6_",
+            statistic{&s::received, "received", "Packets received."},
+            statistic{&s::sent, "sent", "Packets sent."},
+            statistic{&s::malformed, "malformed", "Packets with wrong headers."},
+            statistic{&s::not_for_us, "not_for_us", "Packets for others."},
+            statistic{&s::unknown_protocol, "unknown_protocol", "Packets of a protocol of no layer."},
+            statistic{&s::fragments, "fragments", "Fragments received."},
+            statistic{&s::unresolved, "unresolved", "Packets whose neighbour did not answer."},
+            statistic{&s::unreachable, "unreachable", "Packets without a route."},
+            statistic{&s::echo_replies, "echo_replies", "Echo requests answered."},
+            statistic{&s::errors_sent, "errors_sent", "ICMPv6 errors sent."},
+            statistic{&s::errors_suppressed, "errors_suppressed", "Errors not sent: limited, or not allowed."},
+            statistic{&s::errors_received, "errors_received", "ICMPv6 errors received."}};
+    }
 };
 
 /// IPv6 with ICMPv6 and Neighbour Discovery over one Ethernet interface. RFC 8200, RFC 4443, RFC 4861, RFC 4862
@@ -75,6 +94,13 @@ public:
     state& operator=(const state&) = delete;
 
     const ipv6_statistics& statistics() const noexcept { return statistics_; }
+    /// The layer's own, those of Neighbour Discovery and of reassembly.
+    void publish(auto& registry, const char* labels) const noexcept {
+        registry.add(statistics_, labels);
+        registry.add(discovery_.statistics(), labels);
+        registry.add(discovery_.neighbours().count(), labels);
+        registry.add(reassembly_.count(), labels);
+    }
     const discovery& host() const noexcept { return discovery_; }
     const ipv6_addresses& addresses() const noexcept { return discovery_.addresses(); }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/scheduler.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/net/listener_membership.hpp"
 #include "mirage/wire/ethernet.hpp"
@@ -12,6 +13,14 @@ struct ipv6;
 /// What has been seen of the applications' IPv6 groups since boot.
 struct mld_statistics {
     std::uint64_t queries = 0, sent = 0;
+
+    static constexpr auto table() noexcept {
+        using s = mld_statistics;
+        return statistics_table{
+            "mld_",
+            statistic{&s::queries, "queries", "Queries received."},
+            statistic{&s::sent, "sent", "Reports sent."}};
+    }
 };
 
 /// The layer that lets the applications of a stack listen to IPv6 groups: joins the pure listener_membership to IPv6. RFC

@@ -37,6 +37,7 @@ class ndp_cache : public neighbour_cache<ndp_cache<Pending, Entries>, ipv6_addre
     }
 
 public:
+    static constexpr std::string_view statistics_prefix = "ndp_neighbour_";
     // RFC 4861 section 10
     static constexpr duration request_interval = std::chrono::seconds{1}, delay_time = std::chrono::seconds{5};
     static constexpr duration forget_time = std::chrono::minutes{10}; ///< then a stale entry is unknown

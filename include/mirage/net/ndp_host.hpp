@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/buffer.hpp"
 #include "mirage/core/siphash.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/ipv6_addresses.hpp"
 #include "mirage/net/ipv6_options.hpp"
@@ -32,6 +33,18 @@ struct ndp_statistics {
     std::uint64_t duplicates = 0; ///< tentative addresses that somebody else had
     std::uint64_t conflicts = 0;  ///< advertisements of others for a valid address of ours
     std::uint64_t router_advertisements = 0, redirects = 0, listener_queries = 0;
+
+    static constexpr auto table() noexcept {
+        using s = ndp_statistics;
+        return statistics_table{
+            "ndp_",
+            statistic{&s::malformed, "malformed", "Messages discarded as wrong."},
+            statistic{&s::duplicates, "duplicates", "Tentative addresses that somebody else had."},
+            statistic{&s::conflicts, "conflicts", "Advertisements of others for an address of ours."},
+            statistic{&s::router_advertisements, "router_advertisements", "Router advertisements taken."},
+            statistic{&s::redirects, "redirects", "Redirects followed."},
+            statistic{&s::listener_queries, "listener_queries", "Multicast listener queries."}};
+    }
 };
 
 /// The host's side of Neighbour Discovery (RFC 4861), address autoconfiguration (RFC 4862, RFC 7217, RFC 7527) and the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/address.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/time.hpp"
 #include "mirage/net/queue_pool.hpp"
 #include <algorithm>
@@ -30,7 +31,7 @@ enum class neighbour_state : std::uint8_t {
 /// is dropped and counted, as a router on the way would. next_deadline() may become earlier in every call
 /// that takes an output.
 ///
-/// `Derived` has the protocol's times as constants, `reachable()`, `hash(address)`, and `ask_for(out, address, to)`,
+/// `Derived` has the protocol's times as constants, its `statistics_prefix`, `reachable()`, `hash(address)`, and `ask_for(out, address, to)`,
 /// which asks by a packet to `to`, broadcast() meaning whoever may know.
 template <class Derived, class Address, std::move_constructible Pending, std::size_t Entries>
     requires(Entries >= 8 && Entries < 0x8000)
@@ -44,6 +45,17 @@ public:
         std::uint64_t evicted = 0;  ///< entries displaced by others
         std::uint64_t refused = 0;  ///< packets for which there was no entry to wait at
         std::uint64_t overflow = 0; ///< waiting packets displaced by later ones
+
+        static constexpr auto table() noexcept {
+            using s = counters;
+            return statistics_table{
+                Derived::statistics_prefix,
+                statistic{&s::requests, "requests", "Requests and polls sent."},
+                statistic{&s::replies, "replies", "Requests answered."},
+                statistic{&s::evicted, "evicted", "Neighbours displaced by others."},
+                statistic{&s::refused, "refused", "Packets without an entry to wait at."},
+                statistic{&s::overflow, "overflow", "Waiting packets displaced by later ones."}};
+        }
     };
 
     /// The MAC address to send to, or nullptr: give the packet to resolve(). Valid until the next call. The

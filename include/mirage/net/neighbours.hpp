@@ -28,6 +28,7 @@ class neighbours : public neighbour_cache<neighbours<Pending, Entries>, ipv4_add
     friend base;
 
 public:
+    static constexpr std::string_view statistics_prefix = "arp_";
     // RFC 1122 section 2.3.2.1
     static constexpr duration reachable_time = std::chrono::minutes{1};
     static constexpr duration request_interval = std::chrono::seconds{1}; ///< per address

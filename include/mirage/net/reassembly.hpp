@@ -13,6 +13,7 @@ namespace mirage::net {
 
 /// How IPv4 cuts datagrams into pieces: what `reassembly` knows of the family. RFC 791 section 3.2
 struct ipv4_fragments {
+    static constexpr std::string_view statistics_prefix = "ipv4_reassembly_";
     using piece = wire::ipv4_view;
 
     /// What tells the fragments of one datagram from others.
@@ -39,6 +40,7 @@ struct ipv4_fragments {
 
 /// The same of IPv6. RFC 8200 section 4.5
 struct ipv6_fragments {
+    static constexpr std::string_view statistics_prefix = "ipv6_reassembly_";
     using piece = wire::ipv6_piece;
     using key = piece::key;
 
@@ -80,6 +82,19 @@ public:
         std::uint64_t timed_out = 0;
         std::uint64_t displaced = 0;  ///< unfinished datagrams that gave way to newer ones
         std::uint64_t no_buffers = 0; ///< fragments dropped because the pool was dry
+
+        static constexpr auto table() noexcept {
+            using s = counters;
+            return statistics_table{
+                Family::statistics_prefix,
+                statistic{&s::fragments, "fragments", "Fragments taken."},
+                statistic{&s::reassembled, "datagrams", "Datagrams completed."},
+                statistic{&s::malformed, "malformed", "Datagrams spoilt by overlaps or contradictions."},
+                statistic{&s::too_large, "too_large", "Datagrams larger than a page."},
+                statistic{&s::timed_out, "timed_out", "Datagrams whose rest never came."},
+                statistic{&s::displaced, "displaced", "Datagrams that gave way to newer ones."},
+                statistic{&s::no_buffers, "no_buffers", "Fragments without memory."}};
+        }
     };
 
     /// Takes pages of `pool`, which must live longer.

@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/combinators.hpp"
 #include "mirage/core/event.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/routing.hpp"
 #include "mirage/net/sntp_client.hpp"
@@ -16,6 +17,18 @@ namespace mirage::net {
 struct sntp_statistics {
     std::uint64_t asked = 0, good = 0, timeouts = 0, unusable = 0, strays = 0;
     std::uint64_t implausible = 0; ///< good by the rules, but would move a clock that was set before too far
+
+    static constexpr auto table() noexcept {
+        using s = sntp_statistics;
+        return statistics_table{
+            "sntp_",
+            statistic{&s::asked, "asked", "Time servers asked."},
+            statistic{&s::good, "good", "Answers that were used."},
+            statistic{&s::timeouts, "timeouts", "Servers that did not answer."},
+            statistic{&s::unusable, "unusable", "Answers that say not to use them."},
+            statistic{&s::strays, "strays", "Messages that answered nothing: late or forged."},
+            statistic{&s::implausible, "implausible", "Answers too far from the time here."}};
+    }
 };
 
 /// Keeps the wall time of a clock right by asking time servers: joins the pure sntp_exchange to the UDP of a stack.

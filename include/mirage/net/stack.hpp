@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/pool_statistics.hpp"
 #include "mirage/core/scheduler.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/device/clock.hpp"
 #include "mirage/device/netif.hpp"
@@ -40,6 +42,16 @@ struct stack_statistics {
     std::uint64_t malformed = 0;    ///< not an Ethernet II frame
     std::uint64_t not_for_us = 0;   ///< another station's unicast address
     std::uint64_t unknown_type = 0; ///< an ethertype of no listed layer
+
+    static constexpr auto table() noexcept {
+        using s = stack_statistics;
+        return statistics_table{
+            "net_",
+            statistic{&s::frames_received, "frames_received", "Ethernet frames received."},
+            statistic{&s::malformed, "frames_malformed", "Frames that are not Ethernet II."},
+            statistic{&s::not_for_us, "frames_not_for_us", "Frames for another station."},
+            statistic{&s::unknown_type, "frames_unknown_type", "Frames of an ethertype of no layer."}};
+    }
 };
 
 namespace detail {
@@ -211,6 +223,18 @@ public:
     instant now() const noexcept { return std::max(now_, loop_.now()); }
     const stack_statistics& statistics() const noexcept { return statistics_; }
 
+    /// Puts all that the stack, its device and each of its layers count into `registry`, a mirage::metrics, which the stack
+    /// must outlive. With two stacks in one registry, `labels` tells them apart: `interface="service"`. Static text.
+    void publish(auto& registry, const char* labels = "") noexcept {
+        registry.add(statistics_, labels);
+        registry.template add_as<pool_statistics<"net_receive_pool_">>(device_.receive_pool().counts(), labels);
+        if constexpr (requires { device_.publish(registry, labels); })
+            device_.publish(registry, labels);
+        else if constexpr (requires { device_.statistics(); })
+            registry.add(device_, labels);
+        (publish_layer<Layers>(registry, labels), ...);
+    }
+
     /// Something was handed to the device outside of TCP: let it go when everything that is ready now has run.
     void device_touched() noexcept { loop_.post(flush_); }
 
@@ -284,6 +308,14 @@ private:
     void reattach() noexcept {
         if constexpr (requires(typename L::template state<stack>& s) { s.reattached(); })
             get<L>().reattached();
+    }
+    template <class L>
+    void publish_layer(auto& registry, const char* labels) noexcept {
+        using state = typename L::template state<stack>;
+        if constexpr (requires(const state& s) { s.publish(registry, labels); })
+            get<L>().publish(registry, labels);
+        else if constexpr (requires(const state& s) { s.statistics(); })
+            registry.add(get<L>(), labels);
     }
     template <class L>
     bool offer_transport(received_packet& packet) noexcept {

@@ -2,6 +2,8 @@
 #pragma once
 // Joins the pure state machine of net/tcp/ to packets, buffers, timers and coroutines.
 #include "mirage/core/frame_arena.hpp"
+#include "mirage/core/pool_statistics.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/core/task.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/rate_limit.hpp"
@@ -35,13 +37,36 @@ struct tcp_options {
 
 /// What the layer has seen since boot.
 struct tcp_statistics {
-    std::uint64_t segments_received = 0, segments_sent = 0, bad_checksum = 0, malformed = 0;
+    std::uint64_t segments_received = 0, segments_sent = 0, segments_retransmitted = 0, bad_checksum = 0, malformed = 0;
     std::uint64_t resets_sent = 0, connections_accepted = 0, connections_opened = 0, connections_closed = 0;
     std::uint64_t syn_dropped = 0;          ///< no listener's room, or no memory for one more connection
     std::uint64_t syn_refused = 0;          ///< a listener's filter did not want the peer
     std::uint64_t cookies_sent = 0, cookies_redeemed = 0; ///< where syn_cookies is listed
     std::uint64_t replies_withheld = 0;     ///< resets and challenge ACKs beyond their limits
     std::uint64_t text_dropped = 0;         ///< segments whose text was not kept because a pool ran low
+    gauge connections{};                    ///< in all states
+
+    static constexpr auto table() noexcept {
+        using s = tcp_statistics;
+        return statistics_table{
+            "tcp_",
+            statistic{&s::segments_received, "segments_received", "Segments received."},
+            statistic{&s::segments_sent, "segments_sent", "Segments sent, also again."},
+            statistic{&s::segments_retransmitted, "segments_retransmitted", "Segments sent again."},
+            statistic{&s::bad_checksum, "bad_checksum", "Segments dropped for their checksum."},
+            statistic{&s::malformed, "malformed", "Segments dropped as wrong."},
+            statistic{&s::resets_sent, "resets_sent", "Resets for what belongs to no connection."},
+            statistic{&s::connections_accepted, "connections_accepted", "Connections accepted."},
+            statistic{&s::connections_opened, "connections_opened", "Connections begun from here."},
+            statistic{&s::connections_closed, "connections_closed", "Connections that ended."},
+            statistic{&s::syn_dropped, "syn_dropped", "SYNs without room or memory."},
+            statistic{&s::syn_refused, "syn_refused", "SYNs that a filter refused."},
+            statistic{&s::cookies_sent, "cookies_sent", "SYN cookies sent."},
+            statistic{&s::cookies_redeemed, "cookies_redeemed", "SYN cookies that came back."},
+            statistic{&s::replies_withheld, "replies_withheld", "Resets and challenge ACKs beyond their limits."},
+            statistic{&s::text_dropped, "text_dropped", "Segments not kept: memory ran low."},
+            statistic{&s::connections, "connections", "Connections now, in all states."}};
+    }
 };
 
 /// The TCP layer of a stack, made of `Parts`: see machine::composition. What is not listed is not in the image.
@@ -162,7 +187,12 @@ public:
     }
 
     const tcp_statistics& statistics() const noexcept { return statistics_; }
-    std::size_t connections() const noexcept { return table_.size(); }
+    /// The layer's own, and the memory of what was copied.
+    void publish(auto& registry, const char* labels) const noexcept {
+        registry.add(statistics_, labels);
+        registry.template add_as<pool_statistics<"tcp_copies_">>(copies_.counts(), labels);
+    }
+    std::size_t connections() const noexcept { return static_cast<std::size_t>(statistics_.connections.value()); }
     scheduler& loop() noexcept { return stack_.loop(); }
 
     /// Opens `port` to peers. See listener.
@@ -598,7 +628,7 @@ private:
 
     /// A new connection in CLOSED. nullptr: no memory.
     connection_type* create(const four_tuple& tuple) noexcept {
-        if (table_.size() >= options_.max_connections && !reclaim_time_wait())
+        if (connections() >= options_.max_connections && !reclaim_time_wait())
             return nullptr;
         void* const memory = coroutine_frames.allocate(sizeof(connection_type));
         if (memory == nullptr)
@@ -611,6 +641,7 @@ private:
         c->send_limit = options_.send_buffer;
         machine::prepare(c->tcb, parameters_for(tuple));
         table_.insert(*c);
+        statistics_.connections.add(1);
         return c;
     }
 
@@ -744,6 +775,11 @@ private:
             reclaim_time_wait();
     }
 
+    [[gnu::noinline]] void forget(connection_type& c) noexcept {
+        table_.erase(c);
+        statistics_.connections.add(-1);
+    }
+
     /// The connection is over: everybody who waits learns it, and it leaves the table.
     void finish(connection_type& c, machine::ending how) noexcept {
         if (c.ended != machine::ending::none)
@@ -762,7 +798,7 @@ private:
         }
         static_cast<machine::queue_hook&>(c).unlink();
         static_cast<machine::dirty_hook&>(c).unlink();
-        table_.erase(c);
+        forget(c);
         c.to_send.clear(nodes_);
         wake(c.readers);
         wake(c.writers);
@@ -775,7 +811,7 @@ private:
 
     void destroy(connection_type& c) noexcept {
         if (static_cast<machine::table_hook&>(c).linked())
-            table_.erase(c);
+            forget(c);
         c.received.clear(nodes_);
         c.to_send.clear(nodes_);
         std::destroy_at(&c);
@@ -877,6 +913,8 @@ private:
             c.tcb.ack = saved;
             return false;
         }
+        // What repeats an octet counts, a probe of a closed window too: RFC 4022, tcpRetransSegs.
+        statistics_.segments_retransmitted += before(t.seq, c.tcb.snd.max) ? 1 : 0;
         machine::transmitted(c.tcb, t, now);
         return true;
     }

@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/errc.hpp"
 #include "mirage/core/scheduler.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/device/random.hpp"
 #include "mirage/net/packet.hpp"
@@ -30,6 +31,18 @@ using datagram = basic_datagram<ipv4_endpoint>; ///< of a stack with IPv4 alone
 struct udp_statistics {
     std::uint64_t received = 0, sent = 0, malformed = 0, bad_checksum = 0, no_port = 0;
     std::uint64_t dropped = 0; ///< the socket's queue was full, or memory was short
+
+    static constexpr auto table() noexcept {
+        using s = udp_statistics;
+        return statistics_table{
+            "udp_",
+            statistic{&s::received, "received", "Datagrams received."},
+            statistic{&s::sent, "sent", "Datagrams sent."},
+            statistic{&s::malformed, "malformed", "Datagrams dropped as wrong."},
+            statistic{&s::bad_checksum, "bad_checksum", "Datagrams dropped for their checksum."},
+            statistic{&s::no_port, "no_port", "Datagrams to a port without a socket."},
+            statistic{&s::dropped, "dropped", "Datagrams for which a queue or memory had no room."}};
+    }
 };
 
 struct igmp;

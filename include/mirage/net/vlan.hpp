@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/wire/vlan.hpp"
 #include <array>
 #include <cstring>
 
 namespace mirage::net {
+
+/// What a vlan counts. What its lower device does is exported by itself: `registry.add(lower)`.
+struct vlan_statistics {
+    std::uint64_t foreign = 0;
+
+    static constexpr auto table() noexcept {
+        return statistics_table{"vlan_", statistic{&vlan_statistics::foreign, "foreign", "Frames with another tag or none."}};
+    }
+};
 
 /// NETIF: one virtual LAN on a NETIF whose frames carry tags. IEEE 802.1Q-2018 section 9
 ///
@@ -20,7 +30,7 @@ template <netif Lower>
 class vlan {
     Lower& lower_;
     wire::vlan_tag tag_;
-    std::uint64_t foreign_ = 0;
+    vlan_statistics statistics_{};
 
     static constexpr unsigned max_rounds = 16; ///< bursts of others' frames before the loop gets its turn
 
@@ -66,7 +76,7 @@ public:
             std::size_t kept = 0;
             for (received_frame& frame : burst.first(came)) {
                 if (!untag(frame)) {
-                    ++foreign_;
+                    ++statistics_.foreign;
                     frame.data.reset();
                 } else if (received_frame& to = burst[kept++]; &to != &frame) {
                     to = std::move(frame);
@@ -112,7 +122,8 @@ public:
 
     const wire::vlan_tag& tag() const noexcept { return tag_; }
     /// Frames that were dropped because they have another tag or none.
-    std::uint64_t foreign() const noexcept { return foreign_; }
+    std::uint64_t foreign() const noexcept { return statistics_.foreign; }
+    const vlan_statistics& statistics() const noexcept { return statistics_; }
 };
 
 } // namespace mirage::net

@@ -114,7 +114,7 @@ TEST_CASE("netfront sends headers and slices") {
         const void* const memory = parts[0].data();
         CHECK(s.send(headers, parts) == headers + text(6000));
         CHECK(s.last.slots == 3);
-        CHECK(s.front.gathered() == 0);
+        CHECK(s.front.statistics().gathered == 0);
         parts = {};
         CHECK(pool.available() == 1);
         CHECK(s.home.book.shows(memory));
@@ -134,7 +134,7 @@ TEST_CASE("netfront sends headers and slices") {
                 CHECK(s.send(headers, parts) == headers + std::string{part});
                 CHECK(s.last.slots == 1 + (offset + size + 4095) / 4096);
             }
-        CHECK(s.front.gathered() == 0);
+        CHECK(s.front.statistics().gathered == 0);
         CHECK_FALSE(s.home.book.shows(memory.data()));
     }
     SUBCASE("checksum and segmentation are described to the backend") {
@@ -161,7 +161,7 @@ TEST_CASE("netfront sends headers and slices") {
         std::array parts{pooled(pool, text(size), 4095)};
         CHECK(s.send(tcp, parts, {.checksum_start = 34, .checksum_offset = 16, .gso_size = 1448}) == tcp + text(size));
         CHECK(s.last.slots <= XEN_NETIF_NR_SLOTS_MIN);
-        CHECK(s.front.gathered() == 0);
+        CHECK(s.front.statistics().gathered == 0);
     }
     SUBCASE("two slices that begin and end within pages: their ends are gathered, not their pages") {
         alignas(4096) static std::array<char, 20 * 4096> memory;
@@ -173,7 +173,7 @@ TEST_CASE("netfront sends headers and slices") {
         CHECK(s.send(tcp, parts, {.checksum_start = 34, .checksum_offset = 16, .gso_size = 1448})
               == tcp + std::string{first} + std::string{second});
         CHECK(s.last.slots == XEN_NETIF_NR_SLOTS_MIN);
-        CHECK(s.front.gathered() == 3996 + 3428 + 60 + 172);
+        CHECK(s.front.statistics().gathered == 3996 + 3428 + 60 + 172);
     }
     SUBCASE("more slices than slots: the smallest are gathered, nothing is lost") {
         buffer_pool pool{40, 8192};
@@ -188,12 +188,12 @@ TEST_CASE("netfront sends headers and slices") {
                 whole += part;
                 parts.push_back(pooled(pool, part, random() % 4096));
             }
-            const auto before = s.front.gathered();
+            const auto before = s.front.statistics().gathered;
             CHECK(s.send(headers, parts) == whole);
             CHECK(s.last.slots <= XEN_NETIF_NR_SLOTS_MIN);
-            CHECK(s.front.gathered() - before <= whole.size());
+            CHECK(s.front.statistics().gathered - before <= whole.size());
             if (count < XEN_NETIF_NR_SLOTS_MIN / 2 && whole.size() > 256) // each crosses one page at most
-                CHECK(s.front.gathered() == before);
+                CHECK(s.front.statistics().gathered == before);
             parts.clear();
             CHECK(pool.available() == 40);
         }
@@ -391,7 +391,7 @@ TEST_CASE("a backend that answers wrongly is found out") {
         }
         (void)s.back.tx.push();
         CHECK(s.front.reclaim());
-        CHECK(s.front.failed() == 3);
+        CHECK(s.front.statistics().failed == 3);
     }
 }
 
@@ -448,7 +448,7 @@ TEST_CASE("netfront receives pages and replaces them") {
         CHECK_FALSE(r.burst[0].checksum_verified);
         CHECK(r.burst[1].checksum_verified);
         CHECK(r.burst[2].checksum_verified);
-        CHECK(r.front.copied() == 0);
+        CHECK(r.front.statistics().copied == 0);
         CHECK_FALSE(r.home.book.shows(r.burst[0].data.data()));
         CHECK(r.front.pool().available() == before);
     }
@@ -471,7 +471,7 @@ TEST_CASE("netfront receives pages and replaces them") {
             CHECK(r.burst[0].checksum_verified);
             r.burst[0] = {};
         }
-        CHECK(r.front.copied() == 3 * 4096); // what was in front of the extra
+        CHECK(r.front.statistics().copied == 3 * 4096); // what was in front of the extra
         CHECK(r.receive());
         CHECK(r.front.pool().available() + r.front.lent_pages() == r.front.pool().size());
     }
@@ -499,8 +499,8 @@ TEST_CASE("netfront receives pages and replaces them") {
                     ++k;
                 }
         }
-        MESSAGE("copied ", r.front.copied(), " of ", octets);
-        CHECK(r.front.copied() < octets / 8);
+        MESSAGE("copied ", r.front.statistics().copied, " of ", octets);
+        CHECK(r.front.statistics().copied < octets / 8);
         kept.clear();
         CHECK(r.receive());
         CHECK(r.front.pool().available() + r.front.lent_pages() == r.front.pool().size());
@@ -512,7 +512,7 @@ TEST_CASE("netfront receives pages and replaces them") {
         REQUIRE(r.count == 2);
         CHECK(r.got(0) == text(5000));
         CHECK(r.got(1) == text(5000, 1));
-        CHECK(r.front.copied() == 10'000);
+        CHECK(r.front.statistics().copied == 10'000);
     }
     SUBCASE("a part of a joined frame keeps all of its pages") {
         REQUIRE(r.back.send(text(9000)));
@@ -581,7 +581,7 @@ TEST_CASE("netfront receives pages and replaces them") {
         CHECK(r.receive());
         REQUIRE(r.count == 1);
         CHECK(r.got() == text(77));
-        CHECK(r.front.dropped() == 8);
+        CHECK(r.front.statistics().dropped == 8);
         r.burst[0] = {};
         CHECK(r.front.pool().available() + r.front.lent_pages() == r.front.pool().size());
     }
@@ -641,7 +641,7 @@ TEST_CASE("netfront without pages loses nothing that it has") {
                 kept.push_back(std::move(r.burst[0].data));
         }
         CHECK(kept.size() == 2);
-        CHECK(r.front.dropped() == 1);
+        CHECK(r.front.statistics().dropped == 1);
         kept.clear();
     }
     r.burst = {};

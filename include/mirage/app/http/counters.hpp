@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "mirage/app/metrics.hpp"
+#include "mirage/core/statistics.hpp"
 #include <array>
 
 namespace mirage::http {
 
 /// What a server counts.
 struct counters {
-    std::array<counter, 6> responses{}; ///< by the hundreds of the status; [0] is not used
+    std::array<counter, 5> responses{}; ///< by the hundreds of the status, from 1 on
     counter connections{};              ///< accepted
     counter content{};                  ///< octets of content sent
     counter timeouts{};                 ///< connections that ended because the peer was too slow
     counter starved{};                  ///< times a response had to wait for a page
     gauge open{};                       ///< connections now
 
-    /// Puts all of them into `registry`, which must not outlive this.
-    template <std::size_t Room>
-    void publish(metrics<Room>& registry) noexcept {
-        static constexpr std::array<const char*, 4> classes{"code=\"2xx\"", "code=\"3xx\"", "code=\"4xx\"",
-                                                            "code=\"5xx\""};
-        for (std::size_t i = 0; i < classes.size(); ++i)
-            registry.add("http_responses_total", "Responses sent, by class of status.", responses[i + 2], classes[i]);
-        registry.add("http_connections_total", "Connections accepted.", connections);
-        registry.add("http_content_octets_total", "Octets of content sent.", content);
-        registry.add("http_timeouts_total", "Connections cut because the peer was too slow.", timeouts);
-        registry.add("http_starved_total", "Times a response had to wait for a page of memory.", starved);
-        registry.add("http_connections_open", "Connections now.", open);
+    static constexpr auto table() noexcept {
+        using c = counters;
+        return statistics_table{
+            "http_",
+            statistic{&c::responses, 0, "responses", "Responses sent, by class of status.", "code=\"1xx\""},
+            statistic{&c::responses, 1, "responses", "", "code=\"2xx\""},
+            statistic{&c::responses, 2, "responses", "", "code=\"3xx\""},
+            statistic{&c::responses, 3, "responses", "", "code=\"4xx\""},
+            statistic{&c::responses, 4, "responses", "", "code=\"5xx\""},
+            statistic{&c::connections, "connections", "Connections accepted."},
+            statistic{&c::content, "content_octets", "Octets of content sent."},
+            statistic{&c::timeouts, "timeouts", "Connections cut because the peer was too slow."},
+            statistic{&c::starved, "starved", "Times a response had to wait for a page of memory."},
+            statistic{&c::open, "connections_open", "Connections now."}};
     }
 };
 

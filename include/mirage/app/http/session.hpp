@@ -51,7 +51,7 @@ private:
     }
 
     void record(const request* asked, const response& answer) noexcept {
-        home_.counters.responses[static_cast<unsigned>(answer.status()) / 100].add();
+        home_.counters.responses[static_cast<unsigned>(answer.status()) / 100 - 1].add();
         home_.counters.content.add(answer.content_size());
         if (home_.log.enabled()) [[unlikely]]
             home_.log.write(c.peer(), answer.now(), asked, answer.status(), answer.content_size());

@@ -14,7 +14,7 @@ class connection_table {
 
     siphash_key key_;
     chain* chains_ = nullptr;
-    std::size_t mask_ = 0, size_ = 0;
+    std::size_t mask_ = 0;
     Connection* last_ = nullptr;
 
     using tuple_type = decltype(Connection::tuple);
@@ -40,8 +40,6 @@ public:
         ::operator delete(chains_);
     }
 
-    std::size_t size() const noexcept { return size_; }
-
     Connection* find(const tuple_type& t) noexcept {
         if (last_ != nullptr && last_->tuple == t)
             return last_;
@@ -52,11 +50,9 @@ public:
     }
     void insert(Connection& c) noexcept {
         chain_of(c.tuple).push_front(c);
-        ++size_;
     }
     void erase(Connection& c) noexcept {
         static_cast<table_hook&>(c).unlink();
-        --size_;
         if (last_ == &c)
             last_ = nullptr;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/hvt/hypercall.hpp"
 #include "mirage/hvt/machine.hpp"
@@ -12,6 +13,16 @@
 #include <optional>
 
 namespace mirage::hvt {
+
+/// What a network device counts.
+struct ethernet_statistics {
+    std::uint64_t dropped = 0;
+
+    static constexpr auto table() noexcept {
+        return statistics_table{"net_receive_",
+                                statistic{&ethernet_statistics::dropped, "dropped", "Frames for which no page was left."}};
+    }
+};
 
 /// One network device of the tender, whatever its name.
 ///
@@ -58,7 +69,7 @@ class ethernet {
 
     std::byte* scratch_ = nullptr;                  ///< takes frames for which no page is left
     offload offloads_{};
-    std::uint64_t dropped_ = 0;
+    ethernet_statistics statistics_{};
 
 public:
     static constexpr offload capabilities{true, true, 65535, true};
@@ -75,7 +86,8 @@ public:
     /// The device's bit in what platform::wait() returns: its handle.
     unsigned ready_bit() const noexcept { return handle_; }
     /// Frames that came in when no page was left for them.
-    std::uint64_t dropped() const noexcept { return dropped_; }
+    std::uint64_t dropped() const noexcept { return statistics_.dropped; }
+    const ethernet_statistics& statistics() const noexcept { return statistics_; }
 
     std::size_t receive(std::span<received_frame> burst) noexcept {
         return ring_.offered() ? receive_from_ring(burst) : receive_by_call(burst);
@@ -254,7 +266,7 @@ private:
     bool keeps(const page& room, std::uint64_t size) noexcept {
         if (room && size <= room.room().size())
             return true;
-        ++dropped_;
+        ++statistics_.dropped;
         return false;
     }
 

@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/line.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/xen/blkfront/data_path.hpp"
 #include "mirage/xen/xenbus.hpp"
 #include <bit>
 #include <xen/io/protocols.h>
 
 namespace mirage::xen {
+
+/// What a disk frontend counts.
+struct blkfront_statistics {
+    std::uint64_t requests = 0, indirect = 0;
+    std::uint64_t granted = 0, copied = 0; ///< octets
+
+    static constexpr auto table() noexcept {
+        using s = blkfront_statistics;
+        return statistics_table{"block_", statistic{&s::requests, "requests", "Requests put into the ring."},
+                                statistic{&s::indirect, "indirect_requests", "Those with indirect segments."},
+                                statistic{&s::granted, "granted_octets", "Octets that moved without a copy."},
+                                statistic{&s::copied, "copied_octets", "Octets that were copied."}};
+    }
+};
 
 /// BLOCK: a virtual disk (`disk = [...]`) of the domain `Domain`, over whatever backend the toolstack gives it.
 ///
@@ -50,6 +65,9 @@ public:
     bool read_only() const noexcept { return path_.disk().read_only; }
     bool removable() const noexcept { return path_.disk().removable; }
     std::uint32_t queue_depth() const noexcept { return path_.depth(); }
+    blkfront_statistics statistics() const noexcept {
+        return {path_.requests(), path_.indirect_requests(), path_.granted(), path_.copied()};
+    }
 
     auto read(std::uint64_t sector, mutable_octets to) noexcept {
         return transfer{path_, checked_read(*this, sector, to)};

@@ -81,6 +81,11 @@ public:
     event& readable() noexcept { return readable_; }
     unsigned attachments() const noexcept { return attachments_; }
     const buffer_pool& receive_pool() const noexcept { return path_.rx().pool(); }
+    /// What both halves count, into a mirage::metrics.
+    void publish(auto& registry, const char* labels) const noexcept {
+        registry.add(path_.rx().statistics(), labels);
+        registry.add(path_.tx().statistics(), labels);
+    }
     offload offloads() const noexcept {
         const transmit_features& f = path_.tx().features();
         const bool cuts = f.scatter && f.checksum && f.gso_ipv4;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/page_run.hpp"
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/xen/front_ring.hpp"
 #include "mirage/xen/grants.hpp"
@@ -11,6 +12,19 @@
 #include <new>
 
 namespace mirage::xen {
+
+/// What the receive half counts.
+struct receiver_statistics {
+    std::uint64_t dropped = 0; ///< frames that came damaged, or when memory was short
+    std::uint64_t copied = 0;  ///< octets of frames that came in several pages
+
+    static constexpr auto table() noexcept {
+        using s = receiver_statistics;
+        return statistics_table{"net_receive_",
+                                statistic{&s::dropped, "dropped", "Frames that came damaged, or when memory was short."},
+                                statistic{&s::copied, "copied_octets", "Received octets that were copied."}};
+    }
+};
 
 /// The receive half of netfront (xen/io/netif.h, "Guest receive").
 ///
@@ -65,7 +79,7 @@ class receiver {
     const std::byte* base_ = nullptr;
     std::size_t next_to_lend_ = 0;
 
-    std::uint64_t dropped_ = 0, copied_ = 0;
+    receiver_statistics statistics_{};
 
 public:
     /// `pages` for what comes in, of which up to `most_lent` are lent at a time; `joined` frames can be kept that came in
@@ -169,8 +183,7 @@ public:
     [[nodiscard]] bool push() noexcept { return ring_.push(); }
 
     std::uint32_t lent_pages() const noexcept { return ring_.outstanding(); }
-    std::uint64_t dropped() const noexcept { return dropped_; } ///< frames that came damaged, or when memory was short
-    std::uint64_t copied() const noexcept { return copied_; }   ///< octets of frames that came in several pages
+    const receiver_statistics& statistics() const noexcept { return statistics_; }
 
 private:
     std::uint32_t least_batch() const noexcept { return std::max(most_lent_ / 4, std::uint32_t{1}); }
@@ -297,7 +310,7 @@ private:
             into.checksum_verified = verified_;
             into.gso_size = gso_size_;
         } else {
-            ++dropped_;
+            ++statistics_.dropped;
         }
         abandon();
         return good;
@@ -313,7 +326,7 @@ private:
         extent& first = extents_[0];
         const auto to = static_cast<std::uint16_t>(page_size - first.size);
         std::memcpy(extra_place_.room().data() + to, pieces_[0].room().data() + first.offset, first.size);
-        copied_ += first.size;
+        statistics_.copied += first.size;
         first.offset = to;
         pieces_[0] = std::move(extra_place_);
     }
@@ -333,7 +346,7 @@ private:
             std::memcpy(to, pieces_[i].room().data() + extents_[i].offset, extents_[i].size);
             to += extents_[i].size;
         }
-        copied_ += size_;
+        statistics_.copied += size_;
         into.data = std::move(room).freeze(0, size_);
         return true;
     }

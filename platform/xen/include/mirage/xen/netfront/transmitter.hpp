@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/core/statistics.hpp"
 #include "mirage/device/netif.hpp"
 #include "mirage/wire/checksum.hpp"
 #include "mirage/xen/front_ring.hpp"
@@ -9,6 +10,18 @@
 #include <limits>
 
 namespace mirage::xen {
+
+/// What the transmit half counts.
+struct transmitter_statistics {
+    std::uint64_t failed = 0;   ///< slots that the backend refused
+    std::uint64_t gathered = 0; ///< octets of payload that were copied
+
+    static constexpr auto table() noexcept {
+        using s = transmitter_statistics;
+        return statistics_table{"net_transmit_", statistic{&s::failed, "failed", "Slots that the backend refused."},
+                                statistic{&s::gathered, "copied_octets", "Sent octets that were copied."}};
+    }
+};
 
 /// What the backend takes from us, as its directory in the store says.
 struct transmit_features {
@@ -63,7 +76,7 @@ class transmitter {
     transmit_features features_{};
     id_type free_ = 0, free_count_ = 0;
     std::size_t extras_ = 0; ///< slots in the ring without a request of their own
-    std::uint64_t failed_ = 0, gathered_ = 0;
+    transmitter_statistics statistics_{};
 
 public:
     /// The largest frame that a slot's size field can tell, less a VLAN tag that the backend may add.
@@ -211,8 +224,7 @@ public:
     }
 
     std::uint32_t outstanding() const noexcept { return ring_.outstanding(); } ///< slots without an answer
-    std::uint64_t failed() const noexcept { return failed_; }                  ///< slots that the backend refused
-    std::uint64_t gathered() const noexcept { return gathered_; }              ///< octets of payload that were copied
+    const transmitter_statistics& statistics() const noexcept { return statistics_; }
 
 private:
     id_type take_id() noexcept {
@@ -250,7 +262,7 @@ private:
         if (response.id >= headers_.buffers().size() || !requests_[response.id].in_use)
             return false;
         if (response.status != NETIF_RSP_OKAY)
-            ++failed_;
+            ++statistics_.failed;
         return finish(response.id);
     }
 
@@ -363,7 +375,7 @@ private:
         if (!s.empty())
             std::memcpy(to + at, s.data(), s.size());
         at += s.size();
-        gathered_ += s.size();
+        statistics_.gathered += s.size();
     }
 
     /// errc::would_block: no grant is left now. errc::too_large: no slot is.
@@ -409,7 +421,7 @@ private:
                 failure = grant(s, from, n, d);
                 return failure == errc{};
             }
-            gathered_ += n;
+            statistics_.gathered += n;
             bool fits = begin != end || end + n <= page_size; // what goes on may cross into the next page
             for (const std::size_t until = from + n; from < until;) {
                 if (end == page_size || !fits) {
