@@ -3,6 +3,7 @@
 #include <chrono>
 #include <mirage/core/utc.hpp>
 #include <mirage/mirage.hpp>
+#include <mirage/os/log_key.hpp>
 
 /// Says what time it is, again and again, and how late it was each time.
 template <mirage::clock Clk>
@@ -18,6 +19,7 @@ public:
         mirage::duration interval = std::chrono::seconds{1};
     };
     static constexpr auto keys = mirage::os::keys(
+        mirage::os::log_key,
         mirage::os::key<&options::ticks>{"ticks", "how often; 0 is for ever"},
         mirage::os::key<&options::interval>{"interval", "time from one tick to the next"}.range(
             std::chrono::milliseconds{1}, std::chrono::hours{24}));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mirage/core/sha256.hpp>
 #include <mirage/mirage.hpp>
+#include <mirage/os/log_key.hpp>
 #include <new>
 
 /// What the disk is used for.
@@ -25,6 +26,7 @@ public:
         std::uint64_t seed = 0;
     };
     static constexpr auto keys = mirage::os::keys(
+        mirage::os::log_key,
         mirage::os::key<&options::use, disk_use::write, disk_use::read>{"use", "what is done; read leaves it as it is"},
         mirage::os::key<&options::area>{"area", "MiB from the disk's beginning that are used"}.range(1, 1u << 30),
         mirage::os::key<&options::writes>{"writes", "how many random places are written"},

@@ -3,6 +3,7 @@
 #include <mirage/mirage.hpp>
 #include <mirage/net/dhcp.hpp>
 #include <mirage/net/stack.hpp>
+#include <mirage/os/log_key.hpp>
 #include <mirage/os/network_keys.hpp>
 #include <optional>
 
@@ -20,7 +21,8 @@ public:
     };
     static constexpr auto keys
         = mirage::os::keys(mirage::os::network_keys<&options::network>(),
-                           mirage::os::key<&options::port>{"port", "TCP and UDP port to serve"});
+                           mirage::os::key<&options::port>{"port", "TCP and UDP port to serve"}, mirage::os::log_key);
+    static constexpr std::array<std::string_view, 2> log_sources{"dhcp", "tcp"};
 
     echo(Net& net, Clk& clock, Rnd& random) noexcept : net_{net}, clock_{clock}, random_{random} {}
 
@@ -31,8 +33,8 @@ public:
             co_return 1;
         }
         if (chosen.network.dhcp && chosen.network.ipv4.address.is_unspecified())
-            (void)ctx.tasks.spawn(lease_.emplace(*stack_, name).run());
-        (void)ctx.tasks.spawn(serve_streams(ctx.tasks, chosen.port));
+            configure(ctx);
+        (void)ctx.tasks.spawn(serve_streams(ctx, chosen.port));
         (void)ctx.tasks.spawn(serve_datagrams(chosen.port));
         ctx.log.info() << "echoing on port " << chosen.port;
         co_await stack_->run();
@@ -49,10 +51,28 @@ private:
     std::optional<stack> stack_;
     std::optional<mirage::net::dhcp<stack>> lease_;
 
-    mirage::task<> serve_streams(mirage::nursery& tasks, std::uint16_t port) noexcept {
+    void configure(mirage::os::context& ctx) noexcept {
+        lease_.emplace(*stack_, name);
+        (void)ctx.tasks.spawn(lease_->run());
+        (void)ctx.tasks.spawn(tell_of_lease(ctx.log.named("dhcp")));
+    }
+    mirage::task<> tell_of_lease(mirage::log_source log) noexcept {
+        for (;;) {
+            co_await lease_->changed().wait();
+            if (const auto* const lease = lease_->lease())
+                log.info() << "the address is " << lease->own << ", the router " << lease->gateway;
+            else
+                log.warn() << "there is no address any more";
+        }
+    }
+
+    mirage::task<> serve_streams(mirage::os::context& ctx, std::uint16_t port) noexcept {
+        const auto log = ctx.log.named("tcp");
         auto listener = stack_->tcp().listen(port);
-        while (auto peer = co_await listener.accept())
-            (void)tasks.spawn(serve(std::move(*peer)));
+        while (auto peer = co_await listener.accept()) {
+            log.debug() << "connection from " << peer->remote();
+            (void)ctx.tasks.spawn(serve(std::move(*peer)));
+        }
     }
 
     template <mirage::async::zero_copy_stream Stream>

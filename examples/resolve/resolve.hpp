@@ -7,6 +7,8 @@
 #include <mirage/net/dhcp.hpp>
 #include <mirage/net/dns.hpp>
 #include <mirage/net/sntp.hpp>
+#include <mirage/os/log_key.hpp>
+#include <mirage/os/network_keys.hpp>
 #include <optional>
 
 /// What is asked about a name.
@@ -39,7 +41,9 @@ public:
         std::uint16_t connect = 0;
         std::uint32_t times = 1;
     };
+    static constexpr std::array<std::string_view, 2> log_sources{"dhcp", "dns"};
     static constexpr auto keys = mirage::os::keys(
+        mirage::os::log_key,
         mirage::os::network_keys<&options::network>(),
         mirage::os::key<&options::server>{"dns", "name server; the lease's when none is given"},
         mirage::os::key<&options::second_server>{"dns2", "another one, for when the first does not answer"},
@@ -80,6 +84,7 @@ public:
             (void)ctx.tasks.spawn(lease_->run());
             while (lease_->lease() == nullptr)
                 co_await lease_->changed().wait();
+            ctx.log.named("dhcp").debug() << "the address is " << lease_->lease()->own;
         }
 
         bool good = true;
@@ -90,7 +95,7 @@ public:
         if (!chosen.ntp.empty())
             good &= co_await set_clock(ctx, chosen.ntp);
         const auto& seen = names_->statistics();
-        ctx.log.info() << seen.queries << " queries, " << seen.cache_hits << " from the cache, " << seen.over_tcp
+        ctx.log.named("dns").info() << seen.queries << " queries, " << seen.cache_hits << " from the cache, " << seen.over_tcp
                        << " over TCP, " << seen.timeouts << " not answered";
         co_return good ? 0 : 1;
     }

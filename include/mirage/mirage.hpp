@@ -27,4 +27,5 @@
 #include "mirage/net/stack.hpp"
 #include "mirage/os/context.hpp"
 #include "mirage/os/keys.hpp"
+#include "mirage/os/log_key.hpp"
 #include "mirage/os/network_keys.hpp"

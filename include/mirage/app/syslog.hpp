@@ -24,8 +24,7 @@ constexpr unsigned syslog_severity(log_level l) noexcept {
     return 7;
 }
 
-/// What stands in a line of the log, as log_line writes it: "[    1.000000] error: source: text". A line does not tell debug from info,
-/// so both are informational to the server.
+/// What stands in a line of the log, as log_line writes it: "[    1.000000] error: source: text", without a level where it is info.
 struct parsed_log_line {
     log_level level = log_level::info;
     std::string_view source{}, text{};
@@ -36,7 +35,7 @@ struct parsed_log_line {
             line.remove_suffix(1);
         if (const auto at = line.find("] "); line.starts_with('[') && at != line.npos)
             line.remove_prefix(at + 2);
-        for (const log_level l : {log_level::error, log_level::warn})
+        for (const log_level l : {log_level::error, log_level::warn, log_level::debug})
             if (const auto word = message(l); line.starts_with(word) && line.substr(word.size()).starts_with(": ")) {
                 parsed.level = l;
                 line.remove_prefix(word.size() + 2);

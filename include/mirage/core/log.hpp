@@ -33,14 +33,37 @@ class log_output {
     const scheduler& clock_;
     octet_sink sink_;
     log_level level_;
+    const void* levels_ = &level_;
+    bool (*wanted_)(const void* levels, std::string_view source, log_level l) noexcept = same_for_all;
+
+    static bool same_for_all(const void* level, std::string_view, log_level l) noexcept {
+        return l <= *static_cast<const log_level*>(level);
+    }
 
 public:
     log_output(const scheduler& clock, octet_sink sink, log_level level = log_level::info) noexcept
         : clock_{clock}, sink_{sink}, level_{level} {}
+    log_output(const log_output&) = delete;
+    log_output& operator=(const log_output&) = delete;
 
     log_level level() const noexcept { return level_; }
-    void level(log_level l) noexcept { level_ = l; }
-    bool enabled(log_level l) const noexcept { return l <= log_ceiling && l <= level_; }
+    /// The same for all sources, whatever was said before.
+    void level(log_level l) noexcept {
+        level_ = l;
+        levels_ = &level_;
+        wanted_ = same_for_all;
+    }
+    /// Each source its own: `chosen.enabled(source, level)` is asked, a log_levels for one, which lives as long.
+    template <class Levels>
+    void levels(const Levels& chosen) noexcept {
+        levels_ = &chosen;
+        wanted_ = [](const void* levels, std::string_view source, log_level l) noexcept {
+            return static_cast<const Levels*>(levels)->enabled(source, l);
+        };
+    }
+    bool enabled(std::string_view source, log_level l) const noexcept {
+        return l <= log_ceiling && wanted_(levels_, source, l);
+    }
 };
 
 /// One line being written; goes out, with its end of line, when it dies. Control characters in what is put in
@@ -54,7 +77,7 @@ class log_line {
     void begin(std::string_view source, log_level level) noexcept {
         const auto us = static_cast<std::uint64_t>(output_->clock_.now().time_since_epoch().count()) / 1000;
         line_.put('[').digits(us / 1'000'000, 10, 5, ' ').put('.').digits(us % 1'000'000, 10, 6).put("] ");
-        if (level < log_level::info)
+        if (level != log_level::info)
             line_.put(message(level)).put(": ");
         line_.put(source).put(": ");
     }
@@ -76,7 +99,7 @@ class log_line {
 
 public:
     [[gnu::noinline]] log_line(const log_output& output, std::string_view source, log_level level) noexcept
-        : output_{output.enabled(level) ? &output : nullptr} {
+        : output_{output.enabled(source, level) ? &output : nullptr} {
         if (output_ != nullptr)
             begin(source, level);
     }
@@ -130,7 +153,7 @@ public:
     /// Another name, same output.
     log_source named(std::string_view name) const noexcept { return {*output_, name}; }
 
-    bool enabled(log_level l) const noexcept { return output_->enabled(l); }
+    bool enabled(log_level l) const noexcept { return output_->enabled(name_, l); }
     auto error() const noexcept { return line<log_level::error>(); }
     auto warn() const noexcept { return line<log_level::warn>(); }
     auto info() const noexcept { return line<log_level::info>(); }

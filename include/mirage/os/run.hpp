@@ -7,6 +7,9 @@
 #include "mirage/os/context.hpp"
 #include "mirage/os/device_list.hpp"
 #include "mirage/os/key_parser.hpp"
+#include "mirage/os/log_key.hpp"
+#include <algorithm>
+#include <array>
 #include <boost/hana/for_each.hpp>
 #include <concepts>
 
@@ -45,6 +48,23 @@ requires requires {
 struct options_of<App> {
     using type = typename App::options;
 };
+
+/// What the boot keys of App set: its options, and the levels of its log where it lists the log_key.
+template <class App>
+using chosen_by = std::conditional_t<has_log_key<App>(), with_levels<typename options_of<App>::type>,
+                                     typename options_of<App>::type>;
+
+/// The sources that App's log has, as far as it tells; its own name is the first.
+template <class App>
+constexpr auto log_sources_of() noexcept {
+    if constexpr (requires { App::log_sources; }) {
+        std::array<std::string_view, 1 + App::log_sources.size()> all{name_of<App>()};
+        std::ranges::copy(App::log_sources, all.begin() + 1);
+        return all;
+    } else {
+        return std::array{name_of<App>()};
+    }
+}
 
 /// Reads the boot keys of `App` into `options`.
 template <class App, class Options>
@@ -114,7 +134,9 @@ template <class App, class Platform, class Devices, class Clock, class Options>
                            const Options& options) noexcept {
     scheduler& loop = platform.loop();
     loop.advance(clock.now());
-    const log_output log{loop, out};
+    log_output log{loop, out};
+    if constexpr (has_log_key<App>())
+        log.levels(options.levels);
     nursery tasks{loop};
     stop_signal stop{loop};
     context ctx{loop, tasks, log_source{log, name_of<App>()}, stop};
@@ -142,7 +164,7 @@ template <class App, class Platform, class Devices, class Clock, class Options>
 template <class App, class Platform>
 [[gnu::cold]] int run(Platform& platform) noexcept {
     using list = device_list<App>;
-    using options_type = typename detail::options_of<App>::type;
+    using options_type = detail::chosen_by<App>;
 
     if constexpr (requires { platform.declare(list::manifest); }) // a platform with options of its own
         if (!platform.declare(list::manifest))
@@ -152,6 +174,11 @@ template <class App, class Platform>
     options_type options{};
     if (const parsed p = detail::read_keys<App>(platform.command_line(), options, out); p != parsed::run)
         return p == parsed::help ? 0 : 1;
+    if constexpr (detail::has_log_key<App>()) {
+        static constexpr auto known = detail::log_sources_of<App>();
+        if (!detail::explain(options.levels, known, out))
+            return 1;
+    }
 
     const typename Platform::clock clock{platform};
     auto devices = hana::unpack(list::types, [&](auto... type) {

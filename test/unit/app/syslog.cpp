@@ -54,9 +54,30 @@ TEST_CASE("a line of the log becomes a message (RFC 5424 section 6)") {
     CHECK(socket.all[0] == "<134>1 2003-10-12T23:14:15.003456Z web1 website - - - serving on port 80");
     CHECK(socket.all[1] == "<132>1 2003-10-12T23:14:15.003456Z web1 website - - - slow");
     CHECK(socket.all[2] == "<131>1 2003-10-12T23:14:15.003456Z web1 website - - - a colon: here");
-    CHECK(socket.all[3].starts_with("<134>1 2003-10-12T23:14:15.003456Z web1 net_stack - - - a line\\x0athat"));
+    CHECK(socket.all[3].starts_with("<135>1 2003-10-12T23:14:15.003456Z web1 net_stack - - - a line\\x0athat"));
     CHECK(console.contains("] warn: website: slow\n")); // and the console has it, too
     CHECK(remote.sent() == 4);
+}
+
+TEST_CASE("each level has a severity of its own (RFC 5424 section 6.2.1, table 2)") {
+    kept_datagrams socket;
+    fixed_clock clock{some_day};
+    remote_type remote{socket, clock, {.server = {ipv4_address{10, 0, 0, 2}, 514}, .facility = syslog_facility::daemon}};
+    scheduler loop;
+    log_output output{loop, remote, log_level::debug};
+    const log_source log{output, "app"};
+    log.error() << "x";
+    log.warn() << "x";
+    log.info() << "x";
+    log.debug() << "x";
+    log.info() << "debug: is only a word here";
+    REQUIRE(socket.all.size() == 5);
+    for (std::size_t i = 0; i < 5; ++i) { // PRIVAL is the facility times 8, and the severity: daemon is 3
+        constexpr std::array prival{"<27>", "<28>", "<30>", "<31>", "<30>"};
+        CHECK(socket.all[i].starts_with(prival[i]));
+    }
+    CHECK(socket.all[3].ends_with(" app - - - x"));
+    CHECK(socket.all[4].ends_with(" app - - - debug: is only a word here"));
 }
 
 TEST_CASE("a clock that was never set says nothing, an empty name neither (RFC 5424 sections 6.2.3 and 6.2.4)") {

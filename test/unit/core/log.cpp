@@ -84,7 +84,7 @@ TEST_CASE("a log line carries time, level and source, and ends with its line") {
     CHECK(console.text() == "[    1.234567] net: up at 10.0.0.2\n"
                             "[    1.234567] warn: net: slow\n"
                             "[    1.234567] error: net: down: input/output error\n"
-                            "[    1.234567] tcp: 1/2\n");
+                            "[    1.234567] debug: tcp: 1/2\n");
 }
 
 TEST_CASE("levels: what is off writes nothing") {

@@ -94,6 +94,48 @@ struct listener {
     }
 };
 
+/// Lists the log_key among keys of its own; frank_talker tells which sources it has.
+template <console Console>
+struct talker {
+    static constexpr std::string_view name = "talker";
+    struct options {
+        std::uint8_t words = 1;
+    };
+    static constexpr auto keys = os::keys(os::log_key, os::key<&options::words>{"words", "how many"});
+    Console& out;
+    task<int> run(os::context& ctx, const options& o) {
+        for (unsigned i = 0; i < o.words; ++i) {
+            ctx.log.debug() << "quietly";
+            ctx.log.info() << "aloud";
+            ctx.log.named("tcp").debug() << "a segment";
+        }
+        co_return 0;
+    }
+};
+template <console Console>
+struct frank_talker : talker<Console> {
+    static constexpr std::array<std::string_view, 2> log_sources{"tcp", "dhcp"};
+};
+template <console Console>
+struct terse_talker { // no options of its own
+    static constexpr auto keys = os::keys(os::log_key);
+    Console& out;
+    task<> run(os::context& ctx) {
+        ctx.log.debug() << "quietly";
+        co_return;
+    }
+};
+
+/// The lines behind the banner, or instead of it.
+template <template <class> class App>
+std::string said_with(std::string_view keys, int status = 0) {
+    fake_platform p;
+    p.time = {};
+    p.line = keys;
+    CHECK(os::run<App<fake_platform::console>>(p) == status);
+    return status == 0 ? p.said.substr(p.said.find('\n') + 1) : p.said;
+}
+
 template <console Console>
 struct sleeper {
     Console& out;
@@ -149,4 +191,34 @@ TEST_CASE("timers wake it; a task that always has work lets the platform look fo
     CHECK(os::run<sleeper<fake_platform::console>>(p) == 0);
     CHECK(p.time >= instant{11ms});
     CHECK(std::ranges::count(p.happened, "poll") >= 1000 / 64);
+}
+
+TEST_CASE("--log sets the levels of an application's log, and of its sources") {
+    CHECK(said_with<talker>("") == "[    0.000000] talker: aloud\n");
+    CHECK(said_with<talker>("--log=debug")
+          == "[    0.000000] debug: talker: quietly\n[    0.000000] talker: aloud\n[    0.000000] debug: tcp: a segment\n");
+    CHECK(said_with<talker>("--log=warn,tcp:debug --words=2")
+          == "[    0.000000] debug: tcp: a segment\n[    0.000000] debug: tcp: a segment\n");
+    CHECK(said_with<talker>("--log=off").empty());
+    CHECK(said_with<talker>("--log=debug --log=off").empty()); // the last counts, as of every key
+    CHECK(said_with<terse_talker>("--log=debug") == "[    0.000000] debug: unikernel: quietly\n");
+}
+
+TEST_CASE("a wrong --log ends an application before its banner, and says what there is") {
+    CHECK(said_with<talker>("--log=loud", 1)
+          == "talker: --log: 'loud' is not a level; off, error, warn, info and debug are, for all or for one source: SOURCE:LEVEL\n");
+    CHECK(said_with<talker>("--log=warn,:debug", 1) == "talker: --log: ':debug' has no source before its colon\n");
+    CHECK(said_with<talker>("--log", 1).starts_with("talker: --log needs a value: "));
+    CHECK(said_with<frank_talker>("--log=warn,tpc:debug", 1)
+          == "talker: --log: 'tpc' is no source of this log; there are talker, tcp, dhcp\n");
+    CHECK(said_with<frank_talker>("--log=warn,dhcp:debug,talker:info") == "[    0.000000] talker: aloud\n");
+    CHECK(said_with<talker>("--log=warn,tpc:debug").empty()); // it does not tell which sources it has
+}
+
+TEST_CASE("--help shows the key, and how its value is written") {
+    fake_platform p;
+    p.line = "--help";
+    CHECK(os::run<talker<fake_platform::console>>(p) == 0);
+    CHECK(p.said.find("  --log=LEVEL|SOURCE:LEVEL,...\n      how much is logged; off, error, warn, info or debug, for all or for a "
+                      "source, such as warn,dhcp:debug; default: info\n") != std::string::npos);
 }
