@@ -46,6 +46,28 @@ constexpr device_entry entry_of() noexcept {
     return {netif<Device> ? device_kind::netif : device_kind::block, Device::name};
 }
 
+/// What Solo5's manifest takes for a name: 1 to 67 letters and digits.
+template <std::size_t N>
+constexpr bool names_fit(const std::array<device_entry, N>& all) noexcept {
+    for (const device_entry& e : all) {
+        if (e.name.empty() || e.name.size() > 67)
+            return false;
+        for (const char c : e.name)
+            if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+                return false;
+    }
+    return true;
+}
+
+template <std::size_t N>
+constexpr bool names_differ(const std::array<device_entry, N>& all) noexcept {
+    for (std::size_t i = 0; i < N; ++i)
+        for (std::size_t j = 0; j < i; ++j)
+            if (all[i].name == all[j].name)
+                return false;
+    return true;
+}
+
 } // namespace detail
 
 /// The devices that an application is made over: the template arguments of `App`, checked.
@@ -75,6 +97,9 @@ struct device_list<App<Devices...>> {
         return std::array<device_entry, sizeof...(type)>{
             detail::entry_of<typename decltype(type)::type>()...};
     });
+    static_assert(detail::names_fit(manifest), "the name of a network interface or disk has to be 1 to 67 letters and digits");
+    static_assert(detail::names_differ(manifest),
+                  "a network interface and a disk of the application have the same name; give one of them another");
 
     /// Builds every device from the platform and holds it.
     using storage = hana::tuple<Devices...>;

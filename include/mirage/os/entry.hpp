@@ -12,8 +12,10 @@ int mirage_application(mirage::platform& platform) noexcept;
 
 /// Makes `...`, an application with its devices, the unikernel of this image:
 /// `MIRAGE_UNIKERNEL(website<mirage::platform::netif<"service">, mirage::platform::console>)`. Once per
-/// image. It also emits what the platform wants to find in the image (the notes of an hvt guest).
+/// image: a second one in the same file redefines `an_image_has_one_MIRAGE_UNIKERNEL`, in another file the linker finds
+/// `mirage_application` twice. It also emits what the platform wants to find in the image (the notes of an hvt guest).
 #define MIRAGE_UNIKERNEL(...)                                                                                \
+    struct an_image_has_one_MIRAGE_UNIKERNEL {};                                                             \
     MIRAGE_PLATFORM_NOTES(__VA_ARGS__)                                                                       \
     int mirage_application(mirage::platform& platform) noexcept {                                            \
         return mirage::os::run<__VA_ARGS__>(platform);                                                       \

@@ -4,7 +4,7 @@
 
 Each .cpp beside this file begins with comments: `// expect: REGEX` must be found in the diagnostics of every
 compiler, `// gcc: REGEX` and `// clang: REGEX` in those of one. The diagnostics, from the first error to the last
-note, may take 30 lines at most. Usage: reject.py INCLUDE_DIRECTORY COMPILER... [-- PROGRAM.cpp...]
+note, may take 30 lines at most. The platform is the host. Usage: reject.py INCLUDE_DIRECTORY COMPILER... [-- PROGRAM.cpp...]
 """
 import concurrent.futures
 import os
@@ -30,8 +30,9 @@ def judge(compiler, kind, include, program):
     if not expected:
         return ['it says nothing about what to expect']
     one_error = '-ferror-limit=1' if kind == 'clang' else '-fmax-errors=1'
-    run = subprocess.run([compiler, *FLAGS, one_error, f'-I{include}', program.name], cwd=program.parent,
-                         capture_output=True, text=True, env={**os.environ, 'LC_ALL': 'C'})
+    folders = [include, *(include.parent / 'platform' / name / 'include' for name in ('host', 'hosted'))]
+    run = subprocess.run([compiler, *FLAGS, one_error, *(f'-I{folder}' for folder in folders), program.name],
+                         cwd=program.parent, capture_output=True, text=True, env={**os.environ, 'LC_ALL': 'C'})
     said = run.stderr
     if run.returncode == 0:
         return ['it compiles']
