@@ -81,7 +81,8 @@ says that it checks a rule of it, not that it checks every rule.
 | what | where it would go |
 |---|---|
 | F-RTO (RFC 5682): a needless timeout is found by timestamps instead (RFC 3522, RFC 4015), without which there is no such detection | `net/tcp/recovery/rack.hpp` |
-| Explicit congestion notification (RFC 3168) | `net/tcp/` |
+| Marks on single fragments of a TCP segment (RFC 3168 section 5.3): the first fragment's header counts; ours are never cut | `net/reassembly.hpp` |
+| Explicit congestion notification for connections that a SYN cookie made (RFC 3168 section 6.1.1) | `net/tcp/syn_cookie.hpp` |
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
 | Checksum and segmentation offload over IPv6: done by us, a segment at a time | `net/tcp.hpp`, the backends |
 | Multicast DNS over IPv6 (RFC 6762 section 3) | `net/dns.hpp` |

@@ -270,6 +270,7 @@ public:
                           .destination = destination,
                           .protocol = static_cast<wire::ip_protocol>(packet.protocol),
                           .ttl = packet.ttl,
+                          .dscp_ecn = Stack::marks_congestion ? packet.ecn : std::uint8_t{0},
                           .dont_fragment = packet.do_not_fragment,
                           .identification = packet.do_not_fragment ? std::uint16_t{0} : ++identification_,
                           .total_length = static_cast<std::uint16_t>(length)}

@@ -204,6 +204,7 @@ private:
                 .destination = destination,
                 .next = wire::next_header{packet.protocol},
                 .hop_limit = packet.ttl != outgoing_packet{}.ttl ? packet.ttl : usual,
+                .traffic_class = Stack::marks_congestion ? packet.ecn : std::uint8_t{0},
                 .payload_length = static_cast<std::uint16_t>(length)};
     }
 

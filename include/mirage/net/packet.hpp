@@ -59,6 +59,7 @@ struct outgoing_packet {
     std::span<const slice> payload{};
     std::uint16_t checksum_offset = 0;     ///< of the checksum in the transport header
     bool checksum_offload = false;         ///< the device completes the checksum
+    std::uint8_t ecn = 0;                  ///< codepoint of RFC 3168 section 5; for stacks of which a layer uses it
     std::uint16_t gso_size = 0;            ///< see transmit_frame
     bool do_not_fragment = false;
     std::uint8_t ttl = 64;                 ///< RFC 9293 section 3.9.2.1: configurable, at least 64 by default

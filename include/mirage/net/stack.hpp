@@ -61,6 +61,12 @@ concept network_layer = requires { L::ethertype; };
 template <class L>
 concept transport_layer = requires { L::protocol; };
 
+template <class L>
+inline constexpr bool marks_congestion = false;
+template <class L>
+    requires requires { L::marks_congestion; }
+inline constexpr bool marks_congestion<L> = L::marks_congestion;
+
 inline constexpr auto is_network = [](auto l) {
     return hana::bool_c<network_layer<typename decltype(l)::type>>;
 };
@@ -127,6 +133,8 @@ public:
     template <class L>
     static constexpr bool has = (std::is_same_v<L, Layers> || ...);
     static constexpr bool has_icmp = !std::is_void_v<transport<1>>;
+    /// Whether what is sent may say that routers may mark it: outgoing_packet::ecn.
+    static constexpr bool marks_congestion = (detail::marks_congestion<Layers> || ...);
     static constexpr bool has_ipv4 = has<ipv4>, has_ipv6 = has<ipv6>;
 
     /// What a host is called by, and a port of it: ipv4_address, ipv6_address, or ip_address when there are both.

@@ -74,12 +74,14 @@ template <class... Parts>
 struct tcp {
     static constexpr std::uint8_t protocol = 6;
     static constexpr bool needs_network = true;
+    static constexpr bool marks_congestion = machine::composition<Parts...>::notification::listed;
 
     template <class Stack>
     class state;
 };
 
 using machine::cubic;
+using machine::ecn;
 using machine::paced;
 using machine::path_mtu_discovery;
 using machine::reno;
@@ -91,11 +93,12 @@ class tcp<Parts...>::state {
     using composition = machine::composition<Parts...>;
     using Congestion = typename composition::congestion;
     using Recovery = typename composition::recovery;
+    using Ecn = typename composition::notification;
 
 public:
     using address_type = typename Stack::address_type;
     using endpoint_type = typename Stack::endpoint_type;
-    using connection_type = machine::connection<Congestion, Recovery, endpoint_type>;
+    using connection_type = machine::connection<Congestion, Recovery, Ecn, endpoint_type>;
     using stream = machine::stream<state>;
     using listener = machine::listener<state>;
 
@@ -274,6 +277,8 @@ public:
         }
         sack_blocks blocks;
         machine::segment seg = to_segment(*view, blocks);
+        if constexpr (Ecn::listed)
+            seg.ecn = ecn_of(packet.network_header) | (static_cast<std::uint8_t>(view->flags()) & flags_of_ecn);
         const four_tuple tuple{{packet.destination, view->destination_port()},
                                      {packet.source, view->source_port()}};
         packet.data.remove_prefix(raw.size() - seg.length);
@@ -476,6 +481,15 @@ private:
             mtu = std::max(lost.mtu != 0 ? lost.mtu : machine::lower_plateau(lost.length), machine::least_path_mtu);
         if (machine::path_takes(c.tcb, static_cast<std::uint32_t>(mtu) - headers_of(c)))
             touch(c);
+    }
+
+    static constexpr std::uint8_t flags_of_ecn = machine::ecn_bits::ece | machine::ecn_bits::cwr;
+
+    /// The ECN field of an IP header: the low bits of the octet of service or traffic class. RFC 3168 section 5
+    static std::uint8_t ecn_of(octets header) noexcept {
+        const bool is_v4 = std::to_integer<unsigned>(header[0]) >> 4 == 4;
+        const auto octet = std::to_integer<unsigned>(header[1]);
+        return static_cast<std::uint8_t>((is_v4 ? octet : octet >> 4) & machine::ecn_bits::codepoint);
     }
 
     /// `blocks` holds those of the segment.
@@ -937,6 +951,8 @@ private:
                                          | flag(seg.rst, tcp_flags::rst) | flag(seg.psh, tcp_flags::psh)
                                          | flag(seg.has_ack, tcp_flags::ack),
                                 .window = seg.window};
+        if constexpr (Ecn::listed)
+            header.flags |= tcp_flags(seg.ecn & flags_of_ecn);
         if (seg.mss != 0)
             header.options.maximum_segment_size = seg.mss;
         if (seg.window_scale >= 0)
@@ -965,11 +981,15 @@ private:
             header.emit(at, sum.partial());
         }
         ++statistics_.segments_sent;
+        std::uint8_t codepoint = 0;
+        if constexpr (Ecn::listed)
+            codepoint = seg.ecn & machine::ecn_bits::codepoint;
         const outgoing_packet packet{.protocol = tcp::protocol,
                                      .transport_length = header_length,
                                      .payload = text,
                                      .checksum_offset = wire::tcp_at::checksum::offset,
                                      .checksum_offload = offloaded,
+                                     .ecn = codepoint,
                                      .gso_size = gso_size,
                                      .do_not_fragment = true};
         const auto sent = stack_.transmit(room, tuple.local.address, tuple.remote.address, packet);

@@ -67,10 +67,10 @@ struct dual_options : network_options {
 /// What the interop tests load and store: see send_stream and hash_upload. `Dual`: over IPv6, too.
 template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, bool Dual>
 class basic_appliance {
+    using tcp = mirage::net::tcp<mirage::net::paced<mirage::net::cubic>, mirage::net::ecn>;
     using stack = std::conditional_t<
-        Dual,
-        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, mirage::net::tcp<mirage::net::paced<mirage::net::cubic>>>,
-        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::tcp<mirage::net::paced<mirage::net::cubic>>>>;
+        Dual, mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, tcp>,
+        mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, tcp>>;
 
     Net& net_;
     Clk& clock_;

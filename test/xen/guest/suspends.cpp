@@ -19,9 +19,9 @@ MIRAGE_PLATFORM_NOTES(suspends<xen::console>)
 
 namespace {
 
-struct counter : resume_hook {
+struct resume_counter : resume_hook {
     unsigned calls = 0;
-    counter() noexcept : resume_hook{[](resume_hook& self) noexcept { ++static_cast<counter&>(self).calls; }} {}
+    resume_counter() noexcept : resume_hook{[](resume_hook& self) noexcept { ++static_cast<resume_counter&>(self).calls; }} {}
 };
 
 void sleep(platform& here, duration time) noexcept {
@@ -49,7 +49,7 @@ void try_everything(platform& here, void* page) noexcept {
 } // namespace
 
 int mirage_application(platform& here) noexcept {
-    counter hook;
+    resume_counter hook;
     here.on_resume(hook);
     void* const page = ::operator new(PAGE_SIZE, std::align_val_t{PAGE_SIZE});
     unsigned elsewhere = 0;

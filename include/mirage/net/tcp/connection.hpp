@@ -17,9 +17,9 @@ struct dirty_hook : list_hook {}; ///< connections that may have something to se
 struct queue_hook : list_hook {}; ///< half open, waiting to be accepted, in TIME-WAIT: one at a time
 
 /// Everything about one connection: the control block, its octets, and who waits for it. Owned by the layer.
-template <congestion_control Congestion, class Recovery, class Endpoint>
+template <congestion_control Congestion, class Recovery, class Ecn, class Endpoint>
 struct connection : table_hook, dirty_hook, queue_hook {
-    using block_type = control_block<Congestion, Recovery>;
+    using block_type = control_block<Congestion, Recovery, Ecn>;
     block_type tcb = block_type(); // with (), compilers clear it in one piece
     four_tuple<Endpoint> tuple{};
     send_queue to_send{};

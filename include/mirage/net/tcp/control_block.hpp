@@ -2,6 +2,7 @@
 #pragma once
 #include "mirage/core/time.hpp"
 #include "mirage/net/tcp/congestion/concept.hpp"
+#include "mirage/net/tcp/ecn.hpp"
 #include "mirage/net/tcp/segment.hpp"
 #include "mirage/net/tcp/sequence.hpp"
 #include <cstdint>
@@ -41,9 +42,10 @@ struct parameters {
 
 /// One connection: plain data, under the names of RFC 9293 section 3.3.1. Only input, output, timers and user
 /// write it; none of them knows a device, a clock or a coroutine.
-template <congestion_control Congestion, class Recovery>
+template <congestion_control Congestion, class Recovery, class Ecn = no_ecn>
 struct control_block {
     using recovery_policy = Recovery;
+    using ecn_policy = Ecn;
     tcp::state state = tcp::state::closed;
 
     struct {
@@ -93,6 +95,7 @@ struct control_block {
     } rtt{};
 
     typename Recovery::state recovery{};
+    [[no_unique_address]] typename Ecn::state ecn{};
     bool selective = false;          ///< both SYNs permitted SACK (RFC 2018 section 2)
 
     struct {

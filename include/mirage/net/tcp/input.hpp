@@ -89,6 +89,8 @@ constexpr void open_passive(Tcb& tcb, const segment& syn, sequence iss, instant 
     tcb.rcv.nxt = tcb.rcv.advertised = syn.seq + 1;
     tcb.last_received = now;
     take_syn_options(tcb, syn, now);
+    if constexpr (Tcb::ecn_policy::listed)
+        Tcb::ecn_policy::negotiate(tcb, syn);
     outcome ignored;
     take_window(tcb, syn, ignored);
     tcb.snd.wl2 = iss;
@@ -115,6 +117,8 @@ constexpr void arrives_in_syn_sent(Tcb& tcb, const segment& seg, instant now, ou
     take_window(tcb, seg, out);
     tcb.ack.now = true;
     if (acceptable) {
+        if constexpr (Tcb::ecn_policy::listed)
+            Tcb::ecn_policy::negotiate(tcb, seg);
         if (tcb.rtt.measuring)
             measured_rtt(tcb, now - tcb.rtt.measured_at);
         tcb.rtt.measuring = false;
@@ -201,13 +205,21 @@ constexpr bool check_reset(Tcb& tcb, const segment& seg, outcome& out) noexcept 
     return false;
 }
 
+/// The peer did not hear our SYN-ACK: it is sent again.
+template <class Tcb>
+constexpr void syn_came_again(Tcb& tcb, [[maybe_unused]] const segment& seg) noexcept {
+    tcb.snd.nxt = tcb.snd.iss;
+    if constexpr (Tcb::ecn_policy::listed) // RFC 3168 section 6.1.1: now it does not want ECN any more
+        tcb.ecn.capable &= Tcb::ecn_policy::is_setup_syn(seg);
+}
+
 /// Fourth: a SYN in a synchronized state is challenged (RFC 5961 section 4.2).
 template <class Tcb>
 constexpr bool check_syn(Tcb& tcb, const segment& seg, outcome& out) noexcept {
     if (!seg.syn)
         return true;
     if (tcb.state == state::syn_received && seg.seq == tcb.rcv.irs)
-        tcb.snd.nxt = tcb.snd.iss; // the peer did not hear our SYN-ACK: send it again
+        syn_came_again(tcb, seg);
     else
         out.challenge = true;
     return false;
@@ -281,16 +293,22 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
     const bool new_window = fresh || before(tcb.snd.wl1, seg.seq)
                             || (tcb.snd.wl1 == seg.seq && at_or_before(tcb.snd.wl2, seg.ack));
     const std::uint32_t old_window = tcb.snd.wnd;
-    Tcb::recovery_policy::arrived(tcb, seg, now);
-    if (fresh)
-        acknowledge(tcb, seg, now, out);
-    if (new_window && at_or_before(tcb.snd.una, seg.ack))
-        take_window(tcb, seg, out);
-    if (!fresh && seg.ack == tcb.snd.una && tcb.snd.una != tcb.snd.max) {
-        // In the sense of RFC 5681 section 2.
-        const bool duplicate = seg.length == 0 && !seg.fin && tcb.snd.wnd == old_window && tcb.snd.wnd != 0;
-        Tcb::recovery_policy::repeated(tcb, tcb.sample(0, now), duplicate, now, out);
-    }
+    const auto take = [&]() noexcept {
+        Tcb::recovery_policy::arrived(tcb, seg, now);
+        if (fresh)
+            acknowledge(tcb, seg, now, out);
+        if (new_window && at_or_before(tcb.snd.una, seg.ack))
+            take_window(tcb, seg, out);
+        if (!fresh && seg.ack == tcb.snd.una && tcb.snd.una != tcb.snd.max) {
+            // In the sense of RFC 5681 section 2.
+            const bool duplicate = seg.length == 0 && !seg.fin && tcb.snd.wnd == old_window && tcb.snd.wnd != 0;
+            Tcb::recovery_policy::repeated(tcb, tcb.sample(0, now), duplicate, now, out);
+        }
+    };
+    if constexpr (Tcb::ecn_policy::listed)
+        Tcb::ecn_policy::around(tcb, seg, now, take);
+    else
+        take();
 
     const bool fin_acked = tcb.snd.fin && tcb.snd.una == tcb.snd.end + 1;
     if (!fin_acked)
@@ -429,8 +447,11 @@ constexpr outcome segment_arrives(Tcb& tcb, const segment& seg, instant now) noe
         tcb.keep_alive_sent = 0;
         tcb.at.keep_alive = now + tcb.settings.keep_alive_idle;
     }
-    if (check_reset(tcb, seg, out) && check_syn(tcb, seg, out) && check_ack(tcb, seg, now, out))
+    if (check_reset(tcb, seg, out) && check_syn(tcb, seg, out) && check_ack(tcb, seg, now, out)) {
+        if constexpr (Tcb::ecn_policy::listed)
+            Tcb::ecn_policy::received(tcb, seg);
         take_text(tcb, seg, now, out);
+    }
     return out;
 }
 

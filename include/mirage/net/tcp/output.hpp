@@ -50,7 +50,9 @@ constexpr std::optional<transmission> next_transmission(Tcb& tcb, instant now, s
     using recovery = typename Tcb::recovery_policy;
     if (const auto again = recovery::retransmission(tcb, now))
         return again;
-    const std::uint32_t piece = recovery::run(tcb);
+    std::uint32_t piece = recovery::run(tcb);
+    if constexpr (Tcb::ecn_policy::listed)
+        piece = std::min(piece, Tcb::ecn_policy::run(tcb));
 
     const bool fin_sent = snd.nxt == snd.end + 1;
     const std::uint32_t waiting = fin_sent ? 0 : octets_between(snd.nxt, snd.end);
@@ -133,6 +135,8 @@ constexpr segment header_for(Tcb& tcb, const transmission& t, instant now) noexc
         seg.timestamps.value = timestamp_at(now);
         seg.timestamps.echo = seg.has_ack ? tcb.timestamps.recent : 0;
     }
+    if constexpr (Tcb::ecn_policy::listed)
+        seg.ecn = Tcb::ecn_policy::bits_for(tcb, t);
     tcb.timestamps.last_ack_sent = tcb.rcv.nxt;
     tcb.ack = {};
     tcb.at.delayed_ack = never;
@@ -146,6 +150,8 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     const sequence end = t.seq + t.length + (t.syn ? 1u : 0u) + (t.fin ? 1u : 0u);
     const bool again = before(t.seq, snd.max);
     Tcb::recovery_policy::transmitted(tcb, t, now);
+    if constexpr (Tcb::ecn_policy::listed)
+        Tcb::ecn_policy::transmitted(tcb, t);
     snd.max = later(snd.max, end);
     tcb.last_sent = now;
     tcb.statistics.octets_sent += t.length;

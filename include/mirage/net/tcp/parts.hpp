@@ -3,6 +3,7 @@
 #include "mirage/net/tcp/congestion/cubic.hpp"
 #include "mirage/net/tcp/congestion/paced.hpp"
 #include "mirage/net/tcp/congestion/reno.hpp"
+#include "mirage/net/tcp/ecn.hpp"
 #include "mirage/net/tcp/recovery/newreno.hpp"
 #include "mirage/net/tcp/recovery/rack.hpp"
 #include <type_traits>
@@ -60,6 +61,7 @@ struct composition {
     static_assert((0 + ... + int{loss_recovery<Parts>}) <= 1, "tcp: two loss recoveries are listed");
     using congestion = typename detail::first_that<detail::controls_congestion, cubic, Parts...>::type;
     using recovery = typename detail::first_that<detail::recovers, rack, Parts...>::type;
+    using notification = std::conditional_t<(std::is_same_v<ecn, Parts> || ...), ecn, no_ecn>;
     template <feature F>
     static constexpr bool has = (std::is_same_v<F, Parts> || ...);
 };

@@ -19,6 +19,12 @@ struct sack_block {
     friend constexpr bool operator==(const sack_block&, const sack_block&) noexcept = default;
 };
 
+/// What a segment's `ecn` is made of: the IP header's codepoint, and TCP's flags where they are on the wire.
+/// RFC 3168 sections 5 and 6.1
+namespace ecn_bits {
+inline constexpr std::uint8_t ect0 = 2, ce = 3, codepoint = 3, ece = 64, cwr = 128;
+}
+
 /// One segment as the state machine sees it: header and options as values, the text only as a length.
 /// RFC 9293 section 3.1
 struct segment {
@@ -27,6 +33,7 @@ struct segment {
     std::uint32_t length = 0; ///< octets of text
     std::uint16_t window = 0; ///< as on the wire, not yet scaled
     bool syn = false, fin = false, rst = false, has_ack = false, psh = false;
+    std::uint8_t ecn = 0;          ///< ecn_bits; 0 where ECN is not listed
 
     std::uint16_t mss = 0;         ///< 0: no option. RFC 9293 section 3.7.1
     std::int8_t window_scale = -1; ///< -1: no option. RFC 7323 section 2.2

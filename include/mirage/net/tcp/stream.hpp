@@ -18,6 +18,8 @@ struct connection_info {
     std::uint32_t retransmits = 0, timeouts = 0, fast_recoveries = 0;
     std::uint32_t needless_reductions = 0; ///< of the window, that were undone
     std::uint32_t out_of_order = 0, duplicate_segments = 0; ///< segments
+    bool ecn = false;                   ///< both ends want marks instead of losses (RFC 3168)
+    std::uint32_t marked = 0, marked_reductions = 0; ///< segments that came with a mark; reductions of the window for marks
 };
 
 /// A TCP connection in the user's hands. Models zero_copy_stream and closable_stream.
@@ -184,13 +186,19 @@ public:
     connection_info info() const noexcept {
         const auto& c = connection_->tcb;
         const auto& s = c.statistics;
-        return {.state = c.state, .srtt = c.rtt.srtt, .rttvar = c.rtt.rttvar, .rto = current_rto(c),
+        connection_info all{.state = c.state, .srtt = c.rtt.srtt, .rttvar = c.rtt.rttvar, .rto = current_rto(c),
                 .cwnd = c.congestion.window(), .ssthresh = c.congestion.ssthresh(),
                 .flight = octets_between(c.snd.una, c.snd.max), .mss = c.mss, .snd_wnd = c.snd.wnd, .rcv_wnd = receive_window(c),
                 .octets_sent = s.octets_sent, .octets_acked = s.octets_acked, .octets_received = s.octets_received,
                 .retransmits = s.retransmits, .timeouts = s.timeouts, .fast_recoveries = s.fast_recoveries,
                 .needless_reductions = s.needless_reductions,
                 .out_of_order = s.out_of_order, .duplicate_segments = s.duplicate_segments};
+        if constexpr (std::remove_cvref_t<decltype(c)>::ecn_policy::listed) {
+            all.ecn = c.ecn.capable;
+            all.marked = c.ecn.marked;
+            all.marked_reductions = c.ecn.reductions;
+        }
+        return all;
     }
     /// All that is known of the connection, under RFC 9293's names.
     const auto& control() const noexcept { return connection_->tcb; }

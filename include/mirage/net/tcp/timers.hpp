@@ -35,6 +35,8 @@ constexpr void retransmission_timeout(Tcb& tcb, instant now, outcome& out) noexc
     Tcb::recovery_policy::timed_out(tcb);
     if (tcb.rtt.backoff == 0)
         tcb.congestion.on_timeout(tcb.sample(0, now));
+    if constexpr (Tcb::ecn_policy::listed)
+        Tcb::ecn_policy::reduced(tcb);
     tcb.rtt.backoff = static_cast<std::uint8_t>(std::min(tcb.rtt.backoff + 1, 63));
     tcb.rtt.measuring = false;
     tcb.at.loss_probe = never;
