@@ -9,7 +9,7 @@ import re
 import subprocess
 
 from interop import HERE, Skip, check, ended_well, equal, in_text, main
-from testnet import subjects, wait_until
+from testnet import not_installed, subjects, wait_until
 from testnet.capture import count
 from testnet.subjects import WEBSITE
 
@@ -140,7 +140,7 @@ def fragments_by_scapy_over_ipv6(lab, case):
     """The same over IPv6, where what overlaps is not answered (RFC 8200 section 4.5, RFC 5722 section 4)."""
     if case.target is None:
         raise Skip("the Linux reference serves IPv4")
-    case.needs("curl")
+    case.needs("curl", "ping")
     case.needs_frames()
     script = fragments()
     running = case.start(lab, WEBSITE6)
@@ -163,7 +163,7 @@ def fragments():
     for python in ("python3", "/usr/bin/python3"):
         if subprocess.run([python, "-c", "import scapy"], capture_output=True).returncode == 0:
             return python, os.path.join(HERE, "fragments.py")
-    raise Skip("scapy is not installed")
+    return not_installed("scapy")
 
 
 if __name__ == "__main__":

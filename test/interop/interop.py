@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from testnet import Capture, Skip, judge, require_root, run_tests  # noqa: E402
+from testnet import Capture, Skip, judge, require_root, require_tools, run_tests  # noqa: E402
 from testnet import subjects  # noqa: E402
 
 MIB = 1 << 20
@@ -37,10 +37,8 @@ class Case:
 
     @staticmethod
     def needs(*tools):
-        """Skips the test unless every tool is installed; returns the path of the first."""
-        for tool in tools:
-            if shutil.which(tool) is None:
-                raise Skip(f"{tool} is not installed")
+        """Skips the test unless every tool is installed (see `require_tools`); returns the path of the first."""
+        require_tools(*tools)
         return shutil.which(tools[0]) if tools else None
 
     def needs_frames(self):

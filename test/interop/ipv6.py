@@ -142,6 +142,7 @@ def an_address_from_a_router(lab, case):
         raise Skip("the Linux reference is not configured by routers")
     app = dataclasses.replace(DUAL, keys=("--ipv6=auto", "--ipv6-secret=interop"))
     case.needs_frames()
+    case.needs("curl", "ping")
     running = case.start(lab, app)
     running.client.run("sysctl", "-qw", f"net.ipv6.conf.{running.device}.disable_ipv6=0",
                        f"net.ipv6.conf.{running.device}.accept_dad=0", f"net.ipv6.conf.{running.device}.forwarding=1")

@@ -22,7 +22,7 @@ def kernel_has_vlans(lab):
 def transfers_in_a_vlan(lab, case):
     if case.target is None:
         raise Skip("the Linux reference is in no VLAN")
-    case.needs("curl")
+    case.needs("curl", "ping")
     subjects.available(TAGGED, case.target, case.build)
     tagger = None if kernel_has_vlans(lab) else [os.path.join(HERE, "tagging_cable.py"), 7]
     running = subjects.attach_bridged(lab, TAGGED, cable=tagger)

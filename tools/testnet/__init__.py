@@ -7,12 +7,12 @@ a killed run (SIGKILL) left behind is removed by the next run.
 """
 
 from .capture import Capture, JudgeError, judge
-from .lab import Lab, Skip, require_root, run_tests
+from .lab import Lab, Skip, not_installed, require_root, require_tools, run_tests
 from .namespace import Namespace
 from .process import Process
 from .wait import Timeout, wait_until
 
 __all__ = [
-    "Capture", "JudgeError", "Lab", "Namespace", "Process", "Skip", "Timeout", "judge", "require_root", "run_tests",
-    "wait_until",
+    "Capture", "JudgeError", "Lab", "Namespace", "Process", "Skip", "Timeout", "judge", "not_installed",
+    "require_root", "require_tools", "run_tests", "wait_until",
 ]

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -31,7 +32,12 @@ class Namespace:
         return ["ip", "netns", "exec", self.name]
 
     def run(self, *command, seconds=300, check=True, **options):
-        """Runs a command to its end; returns subprocess.CompletedProcess with text output."""
+        """Runs a command to its end; returns subprocess.CompletedProcess with text output.
+
+        `check=False` is for a command that may fail, not for one that is not there.
+        """
+        if shutil.which(str(command[0])) is None:
+            raise RuntimeError(f"{command[0]}: not installed")
         done = subprocess.run([*self.exec_prefix(), *map(str, command)], capture_output=True, text=True,
                               errors="replace", timeout=seconds, **options)
         if check and done.returncode != 0:

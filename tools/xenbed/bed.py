@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 
-from testnet.lab import Skip
+from testnet.lab import Skip, not_installed
 from testnet.wait import Timeout
 
 from . import image
@@ -22,7 +22,7 @@ def requirements():
     if os.uname().machine != "x86_64":
         raise Skip("the test bed runs Debian's x86_64 programs on this machine while it is made")
     if not shutil.which("qemu-system-x86_64"):
-        raise Skip("qemu-system-x86_64 is not installed (Debian package qemu-system-x86)")
+        not_installed("qemu-system-x86_64 (Debian package qemu-system-x86)")
 
 
 class Bed:

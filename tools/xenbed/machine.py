@@ -11,7 +11,7 @@ import socket
 import tempfile
 import time
 
-from testnet.lab import Skip
+from testnet.lab import Skip, not_installed
 from testnet.process import Process
 from testnet.wait import Timeout, wait_until
 
@@ -70,7 +70,7 @@ class Machine:
 
     def __init__(self, packages, initrd, *, guest_mib=512, disks=(), capture=None):
         if not shutil.which("qemu-system-x86_64"):
-            raise Skip("qemu-system-x86_64 is not installed (Debian package qemu-system-x86)")
+            not_installed("qemu-system-x86_64 (Debian package qemu-system-x86)")
         self.folder = tempfile.mkdtemp(prefix="xenbed-")
         self.console_file = os.path.join(self.folder, "console")
         initrd_file = os.path.join(self.folder, "initrd")
