@@ -6,6 +6,7 @@ The cable (test/interop/impaired_link.cpp) delays each direction, loses and reor
 table of ratios: ours / Linux's, the median of the rounds. Needs root, for network namespaces."""
 
 import argparse
+import dataclasses
 import itertools
 import os
 import statistics
@@ -25,10 +26,10 @@ def numbers(text):
     return [float(part) for part in text.split(",")]
 
 
-def seconds(case, cable, octets, direction):
+def seconds(case, app, cable, octets, direction):
     """What one transfer takes, as curl measures it."""
     with Lab() as lab:
-        running = case.start(lab, TRANSFER, cable=cable)
+        running = case.start(lab, app, cable=cable)
         limit = ["-sSf", "--max-time", "280", "-o", os.devnull, "-w", "%{time_total}"]
         if direction == "down":
             said = running.client.run("curl", *limit, f"{running.url}/test/{octets}").stdout
@@ -42,6 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), metavar="DIR", help="Meson's build directory")
     parser.add_argument("--target", default="host-tap", help="ours: host-tap, host-vnet or hvt-tap (host-tap)")
+    parser.add_argument("--congestion", choices=("cubic", "bbr"), default="cubic", help="ours (cubic); Linux: as its kernel has it")
     parser.add_argument("--loss", type=numbers, default=numbers("0,0.1,1,3,10"), metavar="PERCENT,...")
     parser.add_argument("--delay", type=numbers, default=numbers("0,10,100"), metavar="MS,...", help="each way")
     parser.add_argument("--reorder", type=numbers, default=numbers("0,5"), metavar="PERCENT,...")
@@ -49,6 +51,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="seeds for each cell (3)")
     options = parser.parse_args()
     octets = int(options.mib * MIB)
+    app = TRANSFER if options.congestion == "cubic" else dataclasses.replace(TRANSFER, name="transfer-bbr")
     ours, linux = Case(options.build, options.target), Case(options.build, "linux")
     print(f"| loss % | delay ms | reorder % | down: ours | Linux | ratio | up: ours | Linux | ratio |\n{'|---' * 9}|")
     for loss, delay, reorder in itertools.product(options.loss, options.delay, options.reorder):
@@ -58,7 +61,7 @@ def main():
             for seed in range(1, options.rounds + 1):
                 cable = [ours.program("test/interop", "impaired_link"), "--loss", loss, "--delay", delay, "--reorder", reorder,
                          "--seed", seed]
-                pair = [octets * 8 / 1e6 / seconds(case, cable, octets, direction) for case in (ours, linux)]
+                pair = [octets * 8 / 1e6 / seconds(case, app, cable, octets, direction) for case in (ours, linux)]
                 rates.append(pair)
                 ratios.append(pair[0] / pair[1])
             cells += [f"{statistics.median(pair[0] for pair in rates):.1f} Mbit/s",

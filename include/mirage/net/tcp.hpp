@@ -80,6 +80,7 @@ struct tcp {
     class state;
 };
 
+using machine::bbr;
 using machine::cubic;
 using machine::ecn;
 using machine::paced;

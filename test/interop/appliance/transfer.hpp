@@ -64,10 +64,11 @@ struct dual_options : network_options {
     mirage::net::ipv6_options ipv6{};
 };
 
-/// What the interop tests load and store: see send_stream and hash_upload. `Dual`: over IPv6, too.
-template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, bool Dual>
+/// What the interop tests load and store: see send_stream and hash_upload. `Dual`: over IPv6, too. `Congestion` controls it.
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd, bool Dual,
+          class Congestion = mirage::net::paced<mirage::net::cubic>>
 class basic_appliance {
-    using tcp = mirage::net::tcp<mirage::net::paced<mirage::net::cubic>, mirage::net::ecn>;
+    using tcp = mirage::net::tcp<Congestion, mirage::net::ecn>;
     using stack = std::conditional_t<
         Dual, mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, mirage::net::ipv6, tcp>,
         mirage::net::stack<Net, Clk, Rnd, mirage::net::ipv4, mirage::net::icmp, tcp>>;
@@ -117,6 +118,11 @@ struct appliance : basic_appliance<Net, Clk, Rnd, false> {
 template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
 struct dual_appliance : basic_appliance<Net, Clk, Rnd, true> {
     using basic_appliance<Net, Clk, Rnd, true>::basic_appliance;
+};
+
+template <mirage::netif Net, mirage::clock Clk, mirage::random_source Rnd>
+struct modelling_appliance : basic_appliance<Net, Clk, Rnd, false, mirage::net::bbr> {
+    using basic_appliance<Net, Clk, Rnd, false, mirage::net::bbr>::basic_appliance;
 };
 
 } // namespace transfer

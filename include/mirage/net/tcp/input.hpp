@@ -259,6 +259,22 @@ constexpr void acknowledge(Tcb& tcb, const segment& seg, instant now, outcome& o
     out.window_opened = true;
 }
 
+/// Tells congestion control what the segment says has arrived, and what is still under way.
+template <class Tcb>
+constexpr void tell_delivery(Tcb& tcb, const segment& seg, std::uint32_t acked, instant now) noexcept {
+    using recovery = typename Tcb::recovery_policy;
+    const std::uint32_t arrived = recovery::delivered(tcb, acked);
+    if (arrived == 0)
+        return;
+    sequence newest = seg.ack;
+    for (const sack_block& b : seg.sack)
+        if (at_or_before(b.right, tcb.snd.max))
+            newest = later(newest, b.right);
+    const std::uint32_t flight = octets_between(tcb.snd.una, tcb.snd.max) - recovery::arrived_early(tcb);
+    tcb.congestion.on_delivery({.octets = arrived, .flight = flight, .mss = tcb.mss, .newest = newest,
+                                .limited = before(tcb.snd.limited, newest), .now = now});
+}
+
 /// Fifth: the ACK. False: the segment is done with.
 template <class Tcb>
 constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out) noexcept {
@@ -304,6 +320,8 @@ constexpr bool check_ack(Tcb& tcb, const segment& seg, instant now, outcome& out
             const bool duplicate = seg.length == 0 && !seg.fin && tcb.snd.wnd == old_window && tcb.snd.wnd != 0;
             Tcb::recovery_policy::repeated(tcb, tcb.sample(0, now), duplicate, now, out);
         }
+        if constexpr (measures_delivery<decltype(tcb.congestion)>)
+            tell_delivery(tcb, seg, out.acked, now);
     };
     if constexpr (Tcb::ecn_policy::listed)
         Tcb::ecn_policy::around(tcb, seg, now, take);

@@ -162,7 +162,8 @@ constexpr void transmitted(Tcb& tcb, const transmission& t, instant now) noexcep
     if (before(snd.nxt, end))
         snd.nxt = end;
     if constexpr (paces<decltype(tcb.congestion)>)
-        tcb.congestion.left(t.length, tcb.sample(0, now));
+        tcb.congestion.on_departure({.end = end, .octets = t.length, .flight = octets_between(snd.una, snd.max), .mss = tcb.mss,
+                                     .again = again, .now = now, .srtt = tcb.rtt.srtt});
     if (again) {
         ++tcb.statistics.retransmits;
         if (tcb.rtt.measuring && at_or_before(t.seq, tcb.rtt.measured))

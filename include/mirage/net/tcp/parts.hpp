@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "mirage/net/tcp/congestion/bbr.hpp"
 #include "mirage/net/tcp/congestion/cubic.hpp"
 #include "mirage/net/tcp/congestion/paced.hpp"
 #include "mirage/net/tcp/congestion/reno.hpp"

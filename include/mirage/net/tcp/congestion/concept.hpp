@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "mirage/core/time.hpp"
+#include "mirage/net/tcp/sequence.hpp"
 #include <concepts>
 #include <cstdint>
 
@@ -31,11 +32,39 @@ concept congestion_control = std::regular<C> && requires(C c, const C k, const c
     { c.on_idle(s) } noexcept;           ///< nothing was sent for more than one RTO
 };
 
-/// A policy that also says when text may leave: paced.hpp.
+/// Text has left.
+struct departure {
+    sequence end{};           ///< behind it
+    std::uint32_t octets = 0;
+    std::uint32_t flight = 0; ///< with it
+    std::uint32_t mss = 0;
+    bool again = false;       ///< it had been sent before: that was lost
+    instant now{};
+    duration srtt{};          ///< 0 while unknown
+};
+
+/// A policy that also says when text may leave: pacer.hpp.
 template <class C>
-concept paces = requires(C c, const C k, instant now) {
-    { c.may_leave(now) } noexcept -> std::same_as<bool>;
-    { k.release() } noexcept -> std::same_as<instant>;
+concept paces = requires(C c, const C k, const departure& d) {
+    { c.may_leave(d.now) } noexcept -> std::same_as<bool>; ///< if not: at release(), or when the window changes
+    { k.release() } noexcept -> std::same_as<instant>;     ///< `never`: nothing is held back
+    { c.on_departure(d) } noexcept;
+};
+
+/// Text has arrived, acknowledged or selectively acknowledged.
+struct delivery {
+    std::uint32_t octets = 0;
+    std::uint32_t flight = 0; ///< what is still under way
+    std::uint32_t mss = 0;
+    sequence newest{};        ///< behind the newest of what has arrived
+    bool limited = false;     ///< there was less text than the window would have let go: it says little of the path
+    instant now{};
+};
+
+/// A policy that hears of whatever arrives, in recovery and outside: bbr.hpp.
+template <class C>
+concept measures_delivery = requires(C c, const delivery& d) {
+    { c.on_delivery(d) } noexcept;
 };
 
 } // namespace mirage::tcp

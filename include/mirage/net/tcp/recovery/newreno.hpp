@@ -108,6 +108,15 @@ struct newreno {
         const std::uint32_t flight = tcb.flight();
         return window > flight ? window - flight : 0;
     }
+    /// Octets that the segment at hand, which acknowledges `acked` more, says have arrived, and those behind SND.UNA that have.
+    template <class Tcb>
+    static constexpr std::uint32_t delivered(const Tcb&, std::uint32_t acked) noexcept {
+        return acked;
+    }
+    template <class Tcb>
+    static constexpr std::uint32_t arrived_early(const Tcb&) noexcept {
+        return 0;
+    }
     /// Octets from SND.NXT on that may be sent in one piece.
     template <class Tcb>
     static constexpr std::uint32_t run(Tcb&) noexcept {

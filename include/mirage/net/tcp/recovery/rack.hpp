@@ -203,6 +203,17 @@ struct rack {
         return 0xffff'ffff;
     }
 
+    /// Octets that the segment at hand, which acknowledges `acked` more, says have arrived.
+    template <class Tcb>
+    static constexpr std::uint32_t delivered(const Tcb& tcb, std::uint32_t acked) noexcept {
+        return tcb.selective ? tcb.recovery.delivered : acked;
+    }
+    /// Octets behind SND.UNA that are known to have arrived.
+    template <class Tcb>
+    static constexpr std::uint32_t arrived_early(const Tcb& tcb) noexcept {
+        return tcb.recovery.sacked.octets_before(tcb.snd.max);
+    }
+
     /// When the tail loss probe is due, after something was sent or acknowledged. RFC 8985 section 7.2
     template <class Tcb>
     static constexpr void schedule(Tcb& tcb, instant now) noexcept {
