@@ -19,8 +19,9 @@ using fuzz::expect;
 namespace {
 
 using device = memory::netif<>;
-using stack_type = net::stack<device, memory::virtual_clock, memory::seeded_random, net::ipv4, net::tcp<net::syn_cookies>>;
-using layer = std::remove_cvref_t<decltype(std::declval<stack_type&>().tcp())>;
+/// What is usual, and all that can be added.
+using usual = net::tcp<net::syn_cookies>;
+using rich = net::tcp<net::bbr, net::ecn, net::path_mtu_discovery>;
 
 constexpr ipv4_address ours{10, 0, 0, 2}, theirs{10, 0, 0, 1};
 constexpr mac_address peer_mac{{2, 0, 0, 0, 0, 9}};
@@ -31,15 +32,19 @@ constexpr std::byte pattern(std::uint32_t position) noexcept {
     return static_cast<std::byte>(position * 7 + (position >> 8));
 }
 
+template <class Tcp>
 struct world {
+    using stack_type = net::stack<device, memory::virtual_clock, memory::seeded_random, net::ipv4, Tcp>;
+    using layer = std::remove_cvref_t<decltype(std::declval<stack_type&>().tcp())>;
+
     memory::simulation sim;
     memory::link<> link{sim.loop(), {}};
     memory::seeded_random random{7};
     buffer_pool frames{4, 2048};
     stack_type here{sim.loop(), link.b(), sim.clock(), random,
                     {.network = {.ipv4 = {ours, 24}}, .tcp = {.receive_buffer = 128 * 1024, .send_buffer = 64 * 1024}}};
-    std::optional<layer::listener> door{std::in_place, here.tcp(), our_port, 2};
-    std::optional<layer::stream> user;  ///< of the connection that is played with
+    std::optional<typename layer::listener> door{std::in_place, here.tcp(), our_port, 2};
+    std::optional<typename layer::stream> user;  ///< of the connection that is played with
     std::uint16_t their_port = 5000;
     std::uint32_t irs = 0;              ///< of it
     std::uint32_t heard = 0, said = 0, to_say = 0;
@@ -196,14 +201,10 @@ struct world {
     }
 };
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    fuzz::script script{fuzz::input(data, size)};
-    std::size_t all = 0;
-    world w;
-    all = w.here.device().receive_pool().available();
-    const unsigned options = script.number<std::uint8_t>();
+template <class Tcp>
+void play(fuzz::script& script, unsigned options) {
+    world<Tcp> w;
+    const std::size_t all = w.here.device().receive_pool().available();
     const auto syn = [&](std::uint32_t sequence, std::uint16_t window) {
         wire::tcp_header h{.source_port = w.their_port, .destination_port = our_port, .sequence = sequence,
                            .flags = wire::tcp_flags::syn, .window = window};
@@ -216,7 +217,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         h.options.sack_permitted = (options & 8) != 0;
         return h;
     };
-    if (options & 16) // the backlog is full: what follows goes by cookies
+    if (options & 16) // the backlog is full: what follows goes by cookies, where they are listed
         for (std::uint16_t i = 0; i < 3; ++i)
             w.give_segment({.source_port = static_cast<std::uint16_t>(9000 + i), .destination_port = our_port,
                             .flags = wire::tcp_flags::syn, .window = 100}, 0);
@@ -304,5 +305,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     expect(w.here.tcp().connections() == 0, "no connection outlives its peer for ever");
     w.drain();
     expect(w.here.device().receive_pool().available() == all, "every page comes back");
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    fuzz::script script{fuzz::input(data, size)};
+    const unsigned options = script.number<std::uint8_t>();
+    if (options & 64)
+        play<rich>(script, options);
+    else
+        play<usual>(script, options);
     return 0;
 }

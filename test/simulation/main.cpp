@@ -19,10 +19,10 @@ struct file_sink {
     void operator()(mirage::octets data) const noexcept { (void)std::fwrite(data.data(), 1, data.size(), file); }
 };
 
-template <mirage::offload A, mirage::offload B>
+template <mirage::offload A, mirage::offload B, class Near>
 std::string play(std::uint64_t seed, const char* capture) {
     if (capture == nullptr)
-        return simulation::world<A, B>{seed}.run();
+        return simulation::world<A, B, Near>{seed}.run();
     std::FILE* const file = std::fopen(capture, "wb");
     if (file == nullptr) {
         std::fprintf(stderr, "simulation: cannot write %s: %s\n", capture, std::strerror(errno));
@@ -32,7 +32,7 @@ std::string play(std::uint64_t seed, const char* capture) {
     mirage::memory::pcap_writer pcap{sink};
     std::string verdict;
     {
-        simulation::world<A, B> world{seed}; // its end may send a RST, which is captured as well
+        simulation::world<A, B, Near> world{seed}; // its end may send a RST, which is captured as well
         world.capture(pcap);
         verdict = world.run();
         if (!verdict.empty())
@@ -43,13 +43,23 @@ std::string play(std::uint64_t seed, const char* capture) {
     return verdict;
 }
 
-/// The ends offload all, nothing, or different things.
+/// The ends offload all, nothing, or different things; the near one's TCP is made of different parts.
 std::string play_any(std::uint64_t seed, const char* capture) {
-    constexpr mirage::offload none{}, all = mirage::memory::all_offloads;
-    switch (seed % 3) {
-    case 0: return play<none, none>(seed, capture);
-    case 1: return play<all, all>(seed, capture);
-    default: return play<all, none>(seed, capture);
+    using namespace mirage;
+    constexpr offload none{}, all = memory::all_offloads;
+    using usual = net::tcp<>;
+    using modelling = net::tcp<net::bbr>;
+    using paced = net::tcp<net::paced<net::cubic>, net::ecn, net::path_mtu_discovery>;
+    switch (seed % 9) {
+    case 0: return play<none, none, usual>(seed, capture);
+    case 1: return play<all, all, usual>(seed, capture);
+    case 2: return play<all, none, usual>(seed, capture);
+    case 3: return play<none, none, modelling>(seed, capture);
+    case 4: return play<all, all, paced>(seed, capture);
+    case 5: return play<all, none, modelling>(seed, capture);
+    case 6: return play<none, none, paced>(seed, capture);
+    case 7: return play<all, all, modelling>(seed, capture);
+    default: return play<all, none, paced>(seed, capture);
     }
 }
 

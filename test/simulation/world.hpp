@@ -55,14 +55,15 @@ void check_control(const Tcb& tcb, verdict& v) {
         v.wrong("an RTO out of its bounds (RFC 6298 section 2)");
 }
 
-template <offload A, offload B>
+/// Two hosts, whose devices offload A and B. The near one's TCP is `Near`, the far one's what it is unless asked otherwise.
+template <offload A, offload B, class Near>
 class world {
-    template <offload O>
-    using stack_of = net::stack<memory::netif<O>, memory::virtual_clock, memory::seeded_random, net::ipv4, net::icmp, net::tcp<>>;
+    template <offload O, class Tcp>
+    using stack_of = net::stack<memory::netif<O>, memory::virtual_clock, memory::seeded_random, net::ipv4, net::icmp, Tcp>;
     template <class Stack>
     using stream_of = typename std::remove_cvref_t<decltype(std::declval<Stack&>().tcp())>::stream;
-    using near = stack_of<A>;
-    using far = stack_of<B>;
+    using near = stack_of<A, Near>;
+    using far = stack_of<B, net::tcp<>>;
 
     static constexpr ipv4_address near_address{10, 0, 0, 1}, far_address{10, 0, 0, 2};
 
