@@ -24,14 +24,17 @@ using frame = std::vector<unsigned char>;
 
 constexpr std::string_view usage =
     "usage: impaired_link DESCRIPTOR DESCRIPTOR [--loss PERCENT] [--delay MILLISECONDS] [--reorder PERCENT]\n"
-    "                     [--duplicate PERCENT] [--seed NUMBER]\n"
-    "The delay is that of one direction. A reordered frame is held back for half the delay more.\n";
+    "                     [--duplicate PERCENT] [--rate MBITS] [--queue FRAMES] [--seed NUMBER]\n"
+    "Delay, rate and queue are those of one direction. A reordered frame is held back for half the delay more. With a rate,\n"
+    "a frame that finds FRAMES (1000) full ones waiting for the line is lost.\n";
 
 struct impairment {
     double loss = 0;
     double reorder = 0;
     double duplicate = 0;
     std::chrono::microseconds delay{0};
+    double rate = 0;    ///< megabits per second; 0: no limit
+    double queue = 1000;
     std::uint64_t seed = 1;
 };
 
@@ -77,12 +80,24 @@ private:
 
     static constexpr std::size_t capacity = 20'000;
 
+    /// On the line, octets take this long, with the 24 around each frame left out.
+    steady::duration time_for(double octets) const {
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(octets * 8e3 / how_.rate)};
+    }
+
     void admit(std::size_t count) {
         // all chances are drawn for every frame, so that one option does not change the fate under another
         const double lost = percent_(fate_), late = percent_(fate_), twice = percent_(fate_);
         if (lost < how_.loss)
             return;
-        auto due = steady::now() + how_.delay;
+        const auto now = steady::now();
+        auto due = now + how_.delay;
+        if (how_.rate != 0) {
+            if (free_ > now + time_for(1514 * how_.queue))
+                return;
+            free_ = std::max(free_, now) + time_for(static_cast<double>(count));
+            due = free_ + how_.delay;
+        }
         if (late < how_.reorder)
             due += how_.delay / 2 + std::chrono::microseconds{500};
         for (int copy = twice < how_.duplicate ? 2 : 1; copy > 0 && under_way_.size() < capacity; --copy)
@@ -96,6 +111,7 @@ private:
     std::uniform_real_distribution<double> percent_{0, 100};
     std::priority_queue<item> under_way_;
     std::uint64_t number_ = 0;
+    steady::time_point free_{};  ///< when the line has sent what waits for it
     frame room_ = frame(65536);
 };
 
@@ -129,6 +145,10 @@ int main(int count, char** words) {
             how.reorder = value;
         else if (name == "--duplicate")
             how.duplicate = value;
+        else if (name == "--rate")
+            how.rate = value;
+        else if (name == "--queue")
+            how.queue = value;
         else if (name == "--seed")
             how.seed = static_cast<std::uint64_t>(value);
         else

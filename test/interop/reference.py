@@ -95,14 +95,17 @@ def echo_datagram(sock):
     sock.sendto(text, sender)
 
 
-async def main(program):
+async def main(program, congestion=None):
     stream = Stream(program)
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("0.0.0.0", 7))
     asyncio.get_running_loop().add_reader(datagrams, echo_datagram, datagrams)
     servers = [await asyncio.start_server(lambda r, w: serve(r, w, stream), "0.0.0.0", 80, backlog=1024),
                await asyncio.start_server(echo, "0.0.0.0", 7)]
+    if congestion:  # what they accept inherits it
+        for listener in (sock for server in servers for sock in server.sockets):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
