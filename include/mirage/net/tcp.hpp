@@ -7,14 +7,21 @@
 #include "mirage/core/task.hpp"
 #include "mirage/net/packet.hpp"
 #include "mirage/net/rate_limit.hpp"
+#include "mirage/net/tcp/challenge_limit.hpp"
 #include "mirage/net/tcp/connection.hpp"
+#include "mirage/net/tcp/copied_text.hpp"
+#include "mirage/net/tcp/ephemeral_port.hpp"
 #include "mirage/net/tcp/isn.hpp"
 #include "mirage/net/tcp/listener.hpp"
+#include "mirage/net/tcp/options.hpp"
 #include "mirage/net/tcp/parts.hpp"
 #include "mirage/net/tcp/path_mtu.hpp"
+#include "mirage/net/tcp/sack_report.hpp"
+#include "mirage/net/tcp/statistics.hpp"
 #include "mirage/net/tcp/stream.hpp"
 #include "mirage/net/tcp/syn_cookie.hpp"
 #include "mirage/net/tcp/table.hpp"
+#include "mirage/net/tcp/wire_format.hpp"
 #include "mirage/wire/ipv4.hpp"
 #include "mirage/wire/tcp.hpp"
 #include <algorithm>
@@ -24,50 +31,6 @@
 namespace mirage::net {
 
 namespace machine = ::mirage::tcp; // the pure core: in this namespace `tcp` is the layer
-
-/// How much memory TCP may use and how connections behave. Sizes in octets. 0: chosen from the device's memory.
-struct tcp_options {
-    std::uint32_t receive_buffer = 0;       ///< largest window that a connection announces
-    std::uint32_t send_buffer = 0;          ///< octets that a connection keeps for retransmission, at first
-    std::uint32_t send_buffer_most = 0;     ///< and at most: it grows with the congestion window. 0: a given send_buffer stays
-    std::uint32_t max_connections = 0;      ///< in all states; a SYN beyond it is dropped
-    std::uint16_t mss_most = 65535;         ///< largest segment that is offered and sent, whatever the MTU: for tunnels on the way
-    bool keep_alive = false;                ///< RFC 9293 section 3.8.4
-};
-
-/// What the layer has seen since boot.
-struct tcp_statistics {
-    std::uint64_t segments_received = 0, segments_sent = 0, segments_retransmitted = 0, bad_checksum = 0, malformed = 0;
-    std::uint64_t resets_sent = 0, connections_accepted = 0, connections_opened = 0, connections_closed = 0;
-    std::uint64_t syn_dropped = 0;          ///< no listener's room, or no memory for one more connection
-    std::uint64_t syn_refused = 0;          ///< a listener's filter did not want the peer
-    std::uint64_t cookies_sent = 0, cookies_redeemed = 0; ///< where syn_cookies is listed
-    std::uint64_t replies_withheld = 0;     ///< resets and challenge ACKs beyond their limits
-    std::uint64_t text_dropped = 0;         ///< segments whose text was not kept because a pool ran low
-    gauge connections{};                    ///< in all states
-
-    static constexpr auto table() noexcept {
-        using s = tcp_statistics;
-        return statistics_table{
-            "tcp_",
-            statistic{&s::segments_received, "segments_received", "Segments received."},
-            statistic{&s::segments_sent, "segments_sent", "Segments sent, also again."},
-            statistic{&s::segments_retransmitted, "segments_retransmitted", "Segments sent again."},
-            statistic{&s::bad_checksum, "bad_checksum", "Segments dropped for their checksum."},
-            statistic{&s::malformed, "malformed", "Segments dropped as wrong."},
-            statistic{&s::resets_sent, "resets_sent", "Resets for what belongs to no connection."},
-            statistic{&s::connections_accepted, "connections_accepted", "Connections accepted."},
-            statistic{&s::connections_opened, "connections_opened", "Connections begun from here."},
-            statistic{&s::connections_closed, "connections_closed", "Connections that ended."},
-            statistic{&s::syn_dropped, "syn_dropped", "SYNs without room or memory."},
-            statistic{&s::syn_refused, "syn_refused", "SYNs that a filter refused."},
-            statistic{&s::cookies_sent, "cookies_sent", "SYN cookies sent."},
-            statistic{&s::cookies_redeemed, "cookies_redeemed", "SYN cookies that came back."},
-            statistic{&s::replies_withheld, "replies_withheld", "Resets and challenge ACKs beyond their limits."},
-            statistic{&s::text_dropped, "text_dropped", "Segments not kept: memory ran low."},
-            statistic{&s::connections, "connections", "Connections now, in all states."}};
-    }
-};
 
 /// The TCP layer of a stack, made of `Parts`: see machine::composition. What is not listed is not in the image.
 template <class... Parts>
@@ -113,9 +76,7 @@ private:
     Stack& stack_;
     siphash_key isn_secret_;
     tcp_options options_;
-    buffer_pool copies_;                 ///< where async_write_some() copies to
-    page filling_{};                     ///< the page that copies are being appended to
-    std::size_t filled_ = 0;
+    machine::copied_text copies_;        ///< where async_write_some() copies to
     machine::slice_node_pool nodes_;
     machine::connection_table<connection_type> table_;
     intrusive_list<listener> listeners_;
@@ -126,8 +87,7 @@ private:
     intrusive_list<operation> memory_waiters_; ///< writers that found no page or node
     std::uint16_t next_port_ = 0;
     rate_limit resets_{std::chrono::milliseconds{1}, 1000};
-    instant challenges_until_ = instant::min(); ///< when the count of challenge ACKs begins anew ...
-    unsigned challenges_left_ = 0;       ///< ... and how many may be sent until then
+    challenge_limit challenges_{};
     tcp_statistics statistics_{};
 
     struct flush_operation : operation {
@@ -153,29 +113,13 @@ private:
         return {random_integer<std::uint64_t>(random), random_integer<std::uint64_t>(random)};
     }
 
-    static tcp_options with_defaults(tcp_options o, const buffer_pool& pool) noexcept {
-        const std::size_t memory = pool.size() * pool.buffer_size();
-        const auto share = [memory](std::size_t part, std::uint32_t least, std::uint32_t most) {
-            return static_cast<std::uint32_t>(std::clamp<std::size_t>(memory / part, least, most));
-        };
-        // One connection may pin a quarter of the frames that the device has.
-        if (o.receive_buffer == 0)
-            o.receive_buffer = share(4, 8 * 1024, 4 * 1024 * 1024);
-        if (o.send_buffer_most == 0)
-            o.send_buffer_most = o.send_buffer != 0 ? o.send_buffer : share(4, 16 * 1024, 4 * 1024 * 1024);
-        if (o.send_buffer == 0)
-            o.send_buffer = std::min<std::uint32_t>(o.send_buffer_most, 256 * 1024); // the product of 1 Gbit/s and 2 ms
-        if (o.max_connections == 0)
-            o.max_connections = share(2048, 128, 16 * 1024);
-        return o;
-    }
 
 public:
     /// `settings.tcp` are the tcp_options. Reserves its pools from the heap; nothing is allocated per segment.
     state(Stack& owner, const auto& settings) noexcept
         : stack_{owner}, isn_secret_{draw_key(owner.random())},
           options_{with_defaults(settings.tcp, owner.device().receive_pool())},
-          copies_{std::clamp<std::size_t>(owner.device().receive_pool().size() / 4, 16, 1024), 4096},
+          copies_{std::clamp<std::size_t>(owner.device().receive_pool().size() / 4, 16, 1024)},
           nodes_{4 * owner.device().receive_pool().size() + 256},
           table_{std::min<std::size_t>(options_.max_connections, 4096), draw_key(owner.random())},
           next_port_{random_integer<std::uint16_t>(owner.random())} {}
@@ -185,7 +129,7 @@ public:
 
     /// Every stream and listener must be gone by now.
     ~state() {
-        filling_ = {};
+        copies_.finish();
         while (connection_type* const c = table_.any())
             destroy(*c);
     }
@@ -194,7 +138,7 @@ public:
     /// The layer's own, and the memory of what was copied.
     void publish(auto& registry, const char* labels) const noexcept {
         registry.add(statistics_, labels);
-        registry.template add_as<pool_statistics<"tcp_copies_">>(copies_.counts(), labels);
+        registry.template add_as<pool_statistics<"tcp_copies_">>(copies_.pool().counts(), labels);
     }
     std::size_t connections() const noexcept { return static_cast<std::size_t>(statistics_.connections.value()); }
     scheduler& loop() noexcept { return stack_.loop(); }
@@ -277,9 +221,9 @@ public:
             return;
         }
         sack_blocks blocks;
-        machine::segment seg = to_segment(*view, blocks);
+        machine::segment seg = machine::segment_of<Recovery::selective>(*view, blocks);
         if constexpr (Ecn::listed)
-            seg.ecn = ecn_of(packet.network_header) | (static_cast<std::uint8_t>(view->flags()) & flags_of_ecn);
+            seg.ecn = machine::ecn_of(packet.network_header) | (static_cast<std::uint8_t>(view->flags()) & machine::flags_of_ecn);
         const four_tuple tuple{{packet.destination, view->destination_port()},
                                      {packet.source, view->source_port()}};
         packet.data.remove_prefix(raw.size() - seg.length);
@@ -306,7 +250,7 @@ public:
     // What streams and listeners call.
 
     bool can_copy() const noexcept {
-        return nodes_.available() > 1 && (filling_ || copies_.available() > 0);
+        return nodes_.available() > 1 && copies_.has_room();
     }
 
     void wait_to_write(connection_type& c, operation& op) noexcept {
@@ -354,24 +298,7 @@ public:
     result<std::size_t> write(connection_type& c, octets data) noexcept {
         if (!can_send(c))
             return std::unexpected(send_error(c));
-        std::size_t done = 0;
-        while (done < data.size() && c.to_send.size() < c.send_limit && nodes_.available() > 0) {
-            if (!filling_) {
-                if (copies_.available() == 0)
-                    break;
-                filling_ = copies_.take();
-                filled_ = 0;
-            }
-            const mutable_octets room = filling_.room().subspan(filled_);
-            const std::size_t n = std::min({room.size(), data.size() - done,
-                                            std::size_t{c.send_limit} - c.to_send.size()});
-            std::copy_n(data.data() + done, n, room.data());
-            (void)c.to_send.push(filling_.freeze_part(filled_, n), nodes_);
-            filled_ += n;
-            done += n;
-            if (filled_ == filling_.room().size())
-                filling_ = {};
-        }
+        const std::size_t done = copies_.append(c.to_send, c.send_limit, data, nodes_);
         if (done == 0)
             return std::unexpected(errc::would_block);
         machine::text_queued(c.tcb, static_cast<std::uint32_t>(done));
@@ -457,7 +384,7 @@ public:
     }
 
 private:
-    using sack_blocks = std::array<machine::sack_block, 4>;
+    using sack_blocks = machine::sack_blocks;
     static constexpr bool discovers = composition::template has<path_mtu_discovery>;
 
     void hear_of_losses() noexcept {
@@ -482,45 +409,6 @@ private:
             mtu = std::max(lost.mtu != 0 ? lost.mtu : machine::lower_plateau(lost.length), machine::least_path_mtu);
         if (machine::path_takes(c.tcb, static_cast<std::uint32_t>(mtu) - headers_of(c)))
             touch(c);
-    }
-
-    static constexpr std::uint8_t flags_of_ecn = machine::ecn_bits::ece | machine::ecn_bits::cwr;
-
-    /// The ECN field of an IP header: the low bits of the octet of service or traffic class. RFC 3168 section 5
-    static std::uint8_t ecn_of(octets header) noexcept {
-        const bool is_v4 = std::to_integer<unsigned>(header[0]) >> 4 == 4;
-        const auto octet = std::to_integer<unsigned>(header[1]);
-        return static_cast<std::uint8_t>((is_v4 ? octet : octet >> 4) & machine::ecn_bits::codepoint);
-    }
-
-    /// `blocks` holds those of the segment.
-    static machine::segment to_segment(const wire::tcp_view& view, [[maybe_unused]] sack_blocks& blocks) noexcept {
-        using wire::tcp_flags;
-        machine::segment seg{.seq = {view.sequence()}, .ack = {view.acknowledgment()}};
-        seg.length = static_cast<std::uint32_t>(view.payload().size());
-        seg.window = view.window();
-        seg.syn = view.has(tcp_flags::syn);
-        seg.fin = view.has(tcp_flags::fin);
-        seg.rst = view.has(tcp_flags::rst);
-        seg.has_ack = view.has(tcp_flags::ack);
-        seg.psh = view.has(tcp_flags::psh);
-        const auto options = view.options();
-        if (options.timestamps) {
-            seg.has_timestamps = true;
-            seg.timestamps = {options.timestamps->value, options.timestamps->echo};
-        }
-        if constexpr (Recovery::selective) {
-            seg.sack_permitted = options.sack_permitted;
-            for (std::size_t i = 0; i < options.sack_count; ++i)
-                blocks[i] = {{options.sack[i].left}, {options.sack[i].right}};
-            seg.sack = std::span{blocks}.first(options.sack_count);
-        }
-        if (seg.syn) {
-            seg.mss = options.maximum_segment_size.value_or(0);
-            if (options.window_scale)
-                seg.window_scale = static_cast<std::int8_t>(*options.window_scale);
-        }
-        return seg;
     }
 
     bool short_of_memory(const connection_type& c) const noexcept {
@@ -617,23 +505,6 @@ private:
         return c;
     }
 
-    /// RFC 5961 section 7. The number is random, so that nobody can find out by counting them what other connections do
-    /// (CVE-2016-5696).
-    bool may_challenge() noexcept {
-        constexpr unsigned half = 512; // in a second, and up to three times as many
-        const instant now = stack_.now();
-        if (now >= challenges_until_) {
-            challenges_until_ = now + std::chrono::seconds{1};
-            challenges_left_ = half + (random_integer<std::uint16_t>(stack_.random()) & (2 * half - 1));
-        }
-        if (challenges_left_ == 0) {
-            ++statistics_.replies_withheld;
-            return false;
-        }
-        --challenges_left_;
-        return true;
-    }
-
     listener* find_listener(std::uint16_t port) noexcept {
         for (listener& l : listeners_)
             if (l.port_ == port)
@@ -669,17 +540,10 @@ private:
                 .keep_alive = options_.keep_alive};
     }
 
-    /// RFC 6056 section 3.3.3: each peer has a sequence of its own, which begins where nobody can guess. The range is that of
-    /// RFC 6335 section 6.
     bool choose_port(four_tuple& tuple) noexcept {
-        constexpr std::uint16_t first = 49152, count = 65535 - first + 1;
-        const auto offset = static_cast<std::uint16_t>(machine::keyed_hash(isn_secret_, tuple));
-        for (unsigned i = 0; i < count; ++i) {
-            tuple.local.port = static_cast<std::uint16_t>(first + static_cast<std::uint16_t>(offset + next_port_++) % count);
-            if (find_listener(tuple.local.port) == nullptr && table_.find(tuple) == nullptr)
-                return true;
-        }
-        return false;
+        return machine::choose_ephemeral_port(tuple, isn_secret_, next_port_, [this](const four_tuple& t) noexcept {
+            return find_listener(t.local.port) == nullptr && table_.find(t) == nullptr;
+        });
     }
 
     bool reclaim_time_wait() noexcept {
@@ -711,7 +575,7 @@ private:
     /// A connection may keep three congestion windows: one is in flight, and when a writer is woken, at half of its
     /// limit, there is still something to send. Not while others may need the memory.
     void grow_send_limit(connection_type& c) noexcept {
-        if (copies_.available() < copies_.size() / 2 || nodes_.available() < nodes_.size() / 2)
+        if (copies_.pool().available() < copies_.pool().size() / 2 || nodes_.available() < nodes_.size() / 2)
             return;
         const auto useful = std::uint64_t{3} * c.tcb.congestion.window();
         c.send_limit = std::max(c.send_limit, static_cast<std::uint32_t>(
@@ -721,8 +585,12 @@ private:
     void carry_out(connection_type& c, const machine::outcome& out, slice* text) noexcept {
         if (out.reply)
             send_reset(c.tuple, *out.reply);
-        if (out.challenge && may_challenge())
-            c.tcb.ack.now = true;
+        if (out.challenge) {
+            if (challenges_.take(stack_.now(), stack_.random()))
+                c.tcb.ack.now = true;
+            else
+                ++statistics_.replies_withheld;
+        }
         if (out.acked > 0) {
             c.to_send.pop(out.acked, nodes_);
             if (c.send_limit < options_.send_buffer_most)
@@ -871,7 +739,7 @@ private:
             machine::segment ack = machine::acknowledgement(c.tcb, now);
             sack_blocks blocks;
             if constexpr (Recovery::selective)
-                ack.sack = received_blocks(c, blocks);
+                ack.sack = machine::report_of(c, blocks);
             blocked = !emit(c.tuple, ack, {}, 0);
             c.tcb.ack.now = blocked;
         }
@@ -881,19 +749,6 @@ private:
                 stack_.loop().arm(retry_, stack_.loop().now() + retry_delay);
         }
         set_alarm(c);
-    }
-
-    /// What an acknowledgement tells of text that is not in order, a D-SACK first. RFC 2018 section 4, RFC 2883 section 4
-    static std::span<const machine::sack_block> received_blocks(connection_type& c, sack_blocks& blocks) noexcept {
-        if (!c.tcb.selective)
-            return {};
-        // Beside timestamps there is room for three.
-        const std::size_t room = c.tcb.timestamps.on ? 3 : 4;
-        std::size_t count = 0;
-        if (c.tcb.rcv.twice != machine::sack_block{})
-            blocks[count++] = std::exchange(c.tcb.rcv.twice, {});
-        count += c.received.early_blocks(c.tcb.rcv.latest, std::span{blocks}.subspan(count, room - count));
-        return std::span{blocks}.first(count);
     }
 
     /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
@@ -942,29 +797,7 @@ private:
     /// Writes the header and hands the segment to the network layer. False: the device has no room.
     bool emit(const four_tuple& tuple, const machine::segment& seg, std::span<const slice> text,
               std::uint16_t gso_size) noexcept {
-        using wire::tcp_flags;
-        const auto flag = [](bool on, tcp_flags f) { return on ? f : tcp_flags::none; };
-        wire::tcp_header header{.source_port = tuple.local.port,
-                                .destination_port = tuple.remote.port,
-                                .sequence = seg.seq.value,
-                                .acknowledgment = seg.ack.value,
-                                .flags = flag(seg.syn, tcp_flags::syn) | flag(seg.fin, tcp_flags::fin)
-                                         | flag(seg.rst, tcp_flags::rst) | flag(seg.psh, tcp_flags::psh)
-                                         | flag(seg.has_ack, tcp_flags::ack),
-                                .window = seg.window};
-        if constexpr (Ecn::listed)
-            header.flags |= tcp_flags(seg.ecn & flags_of_ecn);
-        if (seg.mss != 0)
-            header.options.maximum_segment_size = seg.mss;
-        if (seg.window_scale >= 0)
-            header.options.window_scale = static_cast<std::uint8_t>(seg.window_scale);
-        if (seg.has_timestamps)
-            header.options.timestamps.emplace(seg.timestamps.value, seg.timestamps.echo);
-        if constexpr (Recovery::selective) {
-            header.options.sack_permitted = seg.sack_permitted;
-            for (const machine::sack_block& b : seg.sack)
-                header.options.sack[header.options.sack_count++] = {b.left.value, b.right.value};
-        }
+        const wire::tcp_header header = machine::header_of<Recovery::selective, Ecn::listed>(seg, tuple.local.port, tuple.remote.port);
         header_room room;
         const std::size_t header_length = header.size();
         const mutable_octets at = room.transport(header_length);
