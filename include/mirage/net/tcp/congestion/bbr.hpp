@@ -24,34 +24,32 @@ class bbr {
 
     delivery_rate rate_{};
     pacer pacer_{};
-    std::uint32_t mss_ = 536, cwnd_ = 0, prior_cwnd_ = 0;
-    phase phase_ = phase::startup;
-    bool full_ = false;              ///< the pipe has been filled: section 4.3.1.2
-    std::uint8_t plateau_ = 0;       ///< rounds without growth
-    std::uint64_t full_bandwidth_ = 0;
 
-    // Rounds: what is under way when one begins has arrived when it ends. Section 4.5.1
-    std::uint32_t next_round_ = 0, round_began_ = 0, lost_before_round_ = 0, rounds_ = 0;
-    bool round_ = false;             ///< one begins with what arrives now
-
-    // The model. Octets, octets per second, microseconds. Sections 4.5.2 to 4.5.6
+    // The model: octets, octets per second, microseconds. Sections 4.5.2 to 4.5.6
     std::array<std::uint64_t, 2> bandwidth_{}; ///< the best of the cycle before, and of this one
-    bool cycle_over_ = false;        ///< the next round's samples belong to the next cycle
-    std::uint32_t min_rtt_ = unknown, probed_rtt_ = unknown;
-    instant min_rtt_at_{}, probed_rtt_at_{}, probe_done_ = never;
-    bool probe_round_done_ = false;
+    std::uint64_t full_bandwidth_ = 0;         ///< what further growth is measured by
     std::uint64_t latest_bandwidth_ = 0, bandwidth_lo_ = ~std::uint64_t{};
+    instant min_rtt_at_{}, probed_rtt_at_{}, probe_done_ = never;
+    instant epoch_{};                          ///< of epoch_acked_
+    instant cycle_began_{}, phase_began_{};    ///< of probing for bandwidth: section 4.3.3
+    duration patience_ = std::chrono::seconds{2}; ///< how long a cycle lasts
+    std::uint32_t min_rtt_ = unknown, probed_rtt_ = unknown;
     std::uint32_t latest_inflight_ = 0, inflight_lo_ = unbounded, inflight_hi_ = unbounded;
-    bool losing_ = false;            ///< in this round
-    bool probing_ = false;           ///< what arrives answers a probe for bandwidth
     std::uint32_t extra_acked_ = 0, epoch_acked_ = 0; ///< acknowledgements that come together: section 4.5.5
-    instant epoch_{};
 
-    // Probing for bandwidth: section 4.3.3
-    instant cycle_began_{}, phase_began_{};
-    duration patience_ = std::chrono::seconds{2};
+    std::uint32_t mss_ = 536, cwnd_ = 0, prior_cwnd_ = 0;
+    /// Rounds: what is under way when one begins has arrived when it ends. Section 4.5.1
+    std::uint32_t next_round_ = 0, round_began_ = 0, lost_before_round_ = 0, rounds_ = 0;
     std::uint32_t rounds_at_cycle_ = 0, up_acked_ = 0;
     std::uint8_t up_rounds_ = 0;
+    std::uint8_t plateau_ = 0;       ///< rounds without growth
+    phase phase_ = phase::startup;
+    bool full_ = false;              ///< the pipe has been filled: section 4.3.1.2
+    bool round_ = false;             ///< a round begins with what arrives now
+    bool cycle_over_ = false;        ///< the next round's samples belong to the next cycle
+    bool losing_ = false;            ///< in this round
+    bool probing_ = false;           ///< what arrives answers a probe for bandwidth
+    bool probe_round_done_ = false;  ///< of the probe for the round trip
 
     static constexpr std::uint32_t initial_window(std::uint32_t mss) noexcept { // RFC 6928 section 2
         return std::min(10 * mss, std::max(2 * mss, std::uint32_t{14600}));
@@ -71,7 +69,7 @@ class bbr {
     }
     /// With what end hosts hold back to send and acknowledge it in bursts.
     constexpr std::uint32_t target(std::uint32_t percent) const noexcept {
-        const auto burst = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bandwidth() / 1000, 2 * mss_, 65536));
+        const auto burst = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bandwidth() / 1000, std::uint64_t{2} * mss_, 65536));
         return std::max(product(bandwidth(), percent) + 3 * burst, least()) + (phase_ == phase::up ? 2 * mss_ : 0);
     }
     constexpr std::uint32_t with_headroom() const noexcept {
