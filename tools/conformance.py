@@ -84,7 +84,7 @@ says that it checks a rule of it, not that it checks every rule.
 | Marks on single fragments of a TCP segment (RFC 3168 section 5.3): the first fragment's header counts; ours are never cut | `net/reassembly.hpp` |
 | Explicit congestion notification for connections that a SYN cookie made (RFC 3168 section 6.1.1) | `net/tcp/syn_cookie.hpp` |
 | Urgent data (RFC 9293 section 3.8.5): delivered as ordinary data, never sent | `net/tcp/input.hpp` |
-| Checksum and segmentation offload over IPv6: done by us, a segment at a time | `net/tcp.hpp`, the backends |
+| Checksum and segmentation offload over IPv6 on hvt, and the checksums of UDP over IPv6 anywhere: done by us | `net/udp.hpp`, the ring |
 | Multicast DNS over IPv6 (RFC 6762 section 3) | `net/dns.hpp` |
 | IP options: skipped; packets with a source route are discarded (RFC 1122 section 3.2.1.8) | `wire/ipv4.hpp` |
 """

@@ -41,7 +41,7 @@ std::expected<attachment, std::string> attach_tap(std::string_view value) {
     auto tap = hosted::open_tap(std::string{device}, offloads);
     if (!tap)
         return std::unexpected(tap.error());
-    if (offloads && !hosted::take_unfinished(tap->descriptor.get(), true, true))
+    if (offloads && !hosted::take_unfinished(tap->descriptor.get(), true, true, true))
         return std::unexpected(std::string{"the kernel offers no offloads: leave ',vnet' away"});
     return attachment{tap->descriptor.release(), offloads, tap->mtu, device, tap->up};
 }

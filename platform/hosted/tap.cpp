@@ -63,15 +63,15 @@ std::expected<tap, std::string> open_tap(const std::string& device, bool header)
     request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | (header ? IFF_VNET_HDR : 0));
     if (::ioctl(link.descriptor.get(), TUNSETIFF, &request) != 0)
         return std::unexpected(why_not_attached(errno, device));
-    (void)take_unfinished(link.descriptor.get(), false, false); // what an earlier user may have asked for
+    (void)take_unfinished(link.descriptor.get(), false, false, false); // what an earlier user may have asked for
     link.header = header;
     read_properties(link, device);
     return link;
 }
 
-bool take_unfinished(int descriptor, bool checksums, bool joined_segments) noexcept {
-    const unsigned features =
-        (checksums ? TUN_F_CSUM : 0u) | (checksums && joined_segments ? TUN_F_TSO4 | TUN_F_TSO_ECN : 0u);
+bool take_unfinished(int descriptor, bool checksums, bool joined_segments, bool ipv6) noexcept {
+    const unsigned joined = TUN_F_TSO4 | TUN_F_TSO_ECN | (ipv6 ? TUN_F_TSO6 : 0u);
+    const unsigned features = (checksums ? TUN_F_CSUM : 0u) | (checksums && joined_segments ? joined : 0u);
     return ::ioctl(descriptor, TUNSETOFFLOAD, features) == 0;
 }
 

@@ -10,7 +10,7 @@ import struct
 import subprocess
 
 from interop import MIB, Skip, check, ended_well, equal, main
-from testnet import subjects, wait_until
+from testnet import Capture, subjects, wait_until
 from testnet.capture import count
 from testnet.subjects import App
 
@@ -81,6 +81,22 @@ def transfers_each_way(lab, case):
             equal(hashlib.sha256(down).hexdigest(), digest, f"SHA-256 down from {host}")
             up = running.client.run("curl", "-gsSf", "--max-time", 120, "-T", path, url + "/upload").stdout.strip()
             equal(up, digest, f"SHA-256 up to {host}")
+    ended_well(running)
+
+
+def large_segments_where_the_device_cuts_them(lab, case):
+    """TAP with a vnet header segments IPv6 and finishes its checksums (virtio 1.2, section 5.1.6.2); plain TAP is given frames."""
+    if case.target is None or case.target.user_networking:
+        raise Skip("there is no TAP interface of the subject's")
+    running = start(lab, case, DUAL)
+    capture = Capture(running.server, subjects.TAP, os.path.join(lab.directory, "tap.pcap"))
+    running.client.run("curl", "-gsSf", "--max-time", 60, "-o", os.devnull, f"http://[{SUBJECT}]:80/test/{4 * MIB}")
+    capture.stop()
+    large = count(capture.path, f"ipv6.src == {SUBJECT} && frame.len > 3000")
+    if case.target.device.endswith(",vnet"):
+        check(large > 50, f"{large} large frames in 4 MiB")
+    else:
+        equal(large, 0, "frames that are too large")
     ended_well(running)
 
 
@@ -178,5 +194,5 @@ def an_address_from_a_router(lab, case):
 
 
 if __name__ == "__main__":
-    main(ping_of_every_size, transfers_each_way, transfers_over_a_bad_cable, nobody_listens,
+    main(ping_of_every_size, transfers_each_way, large_segments_where_the_device_cuts_them, transfers_over_a_bad_cable, nobody_listens,
          a_neighbour_is_solicited_and_answered, an_address_from_a_router)

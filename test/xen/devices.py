@@ -103,6 +103,24 @@ def ipv6_both_ways_with_sha256(suite):
     equal(found.strip(), want, "SHA-256 of what went")
 
 
+def the_website_over_ipv6(suite):
+    """examples/website with both families: a page over each, and every frame over IPv6 sound; the guest's large segments are cut by
+    netback (feature-gso-tcpv6), and their checksums finished there."""
+    suite.bed.run("ip -6 addr show dev xenbr0 | grep -q fd00::1 || ip -6 addr add fd00::1/64 dev xenbr0")
+    guest = suite.served("website6.xen", "10.0.0.35", keys="--ipv6=fd00::35/64", memory=32)
+    suite.bed.run("n=0; until ping -6 -c 1 -W 1 fd00::35 >/dev/null; do n=$((n + 1)); [ $n -ge 30 ] && exit 1; done; true")
+    pages = [suite.bed.run("curl -sSf --max-time 30 http://10.0.0.35/ | sha256sum", 60).strip()]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "vif6.pcap")
+        with suite.captured(suite.device(guest), "10.0.0.35", path):
+            pages += suite.bed.run("for n in 1 2 3 4; do curl -gsSf --max-time 30 http://[fd00::35]/ | sha256sum; done", 150).splitlines()
+        verdict = offload.judge(path, guest.macs[0])
+    check(len(pages) == 5 and len(set(pages)) == 1, f"different pages over IPv4 and IPv6: {pages}")
+    print(f"# {verdict}")
+    check(verdict.long_of_guest > 0, "the guest sent no large segment")
+    check(verdict.partial_of_guest > 0, "the guest left no checksum to netback")
+
+
 def names_are_resolved(suite):
     """examples/resolve, with a name server in dom0."""
     server = suite.image("static-dns_answer")
@@ -326,7 +344,7 @@ CHECKS = [clock_agrees_with_dom0, dom0_finds_what_the_guest_wrote, the_guest_fin
           a_read_only_disk_is_explained, a_missing_device_is_explained, echo_gives_back_what_it_gets,
           datagrams_of_every_size_come_back, website_serves_every_page, website_answers_outside_the_bed,
           website_serves_64_connections, a_hundred_mib_down_with_sha256, a_hundred_mib_up_with_sha256,
-          ipv6_both_ways_with_sha256, names_are_resolved,
+          ipv6_both_ways_with_sha256, the_website_over_ipv6, names_are_resolved,
           captures_on_the_vif_are_sound, two_vifs_are_two_networks, network_detach_and_attach,
           groups_that_nobody_wants_are_kept_back]
 # After everything else: another netback than dom0 came with has to serve what follows.

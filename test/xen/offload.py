@@ -6,12 +6,13 @@ in (linux/Documentation/networking/checksum-offloads.rst); segmentation offload 
 are right on a vif: the first is verified here, the second is nothing that tshark minds."""
 
 import dataclasses
+import ipaddress
 import subprocess
 
 from testnet.capture import TSHARK, WRONG, JudgeError
 
-_FIELDS = ["frame.number", "eth.src", "ip.src", "ip.dst", "ip.proto", "ip.len", "ip.hdr_len", "tcp.checksum",
-           "udp.checksum"]
+_FIELDS = ["frame.number", "eth.src", "ip.src", "ip.dst", "ip.proto", "ip.len", "ip.hdr_len", "ipv6.src", "ipv6.dst", "ipv6.nxt",
+           "ipv6.plen", "tcp.checksum", "udp.checksum"]
 
 
 @dataclasses.dataclass
@@ -35,9 +36,9 @@ def folded(total):
 
 
 def pseudo_header_sum(source, destination, protocol, length):
-    """RFC 9293 section 3.1: addresses, protocol and length, not complemented."""
-    octets = bytes(int(part) for address in (source, destination) for part in address.split("."))
-    words = [octets[i] << 8 | octets[i + 1] for i in range(0, 8, 2)]
+    """RFC 9293 section 3.1, RFC 8200 section 8.1: addresses, protocol and length, not complemented."""
+    octets = ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+    words = [octets[i] << 8 | octets[i + 1] for i in range(0, len(octets), 2)]
     return folded(sum(words) + protocol + length)
 
 
@@ -49,7 +50,10 @@ def judge(path, guest_mac):
     verdict.long_of_guest = len(_tshark(path, f"frame.len > 1514 && eth.src == {guest_mac}", "frame.number"))
     bad = []
     for row in _tshark(path, WRONG, *_FIELDS):
-        number, source_mac, source, destination, protocol, length, header, tcp, udp = row
+        number, source_mac, *ipv4, source, destination, protocol, length, tcp, udp = row
+        header = 0
+        if not source:
+            source, destination, protocol, length, header = ipv4
         found = tcp or udp
         if found and protocol in ("6", "17") and int(found, 16) == pseudo_header_sum(
                 source, destination, int(protocol), int(length) - int(header)):

@@ -13,8 +13,9 @@ namespace mirage {
 struct offload {
     bool tx_checksum = false;        ///< completes a TCP or UDP checksum (transmit_frame::checksum_start)
     bool rx_checksum = false;        ///< may set received_frame::checksum_verified
-    std::uint32_t tso_size = 0;      ///< largest TCP/IPv4 packet it will segment, IP header included; 0: none
+    std::uint32_t tso_size = 0;      ///< largest TCP packet it will segment, IP header included; 0: none
     bool gro = false;                ///< may hand up TCP segments joined into one packet (received_frame::gso_size)
+    bool ipv6 = false;               ///< tx_checksum and tso_size hold for IPv6, too; without it for IPv4 alone
 };
 
 /// One Ethernet frame as it came in, in the device's own memory.

@@ -173,7 +173,7 @@ public:
             length += s.size();
         if (length > 0xffff)
             return std::unexpected(errc::too_large);
-        if (header_size + length > path_mtu(destination)) [[unlikely]]
+        if (packet.gso_size == 0 && header_size + length > path_mtu(destination)) [[unlikely]]
             return transmit_in_pieces(*hop, room, source, destination, packet, length);
         header_for(source, destination, packet, length).emit(room.network_header(header_size));
         return hand_on(*hop, room, packet);
@@ -235,13 +235,17 @@ private:
         std::size_t length = headers.size();
         for (const slice& s : packet.payload)
             length += s.size();
-        if (!memory || length > memory.room().size()) {
+        if (!memory || length > memory.room().size() || packet.gso_size != 0) { // what is to be cut is TCP's, and comes again
             ++statistics_.unresolved;
             discovery_.solicit_for(hop);
         } else {
             std::byte* at = std::ranges::copy(headers, memory.room().data()).out;
             for (const slice& s : packet.payload)
                 at = std::ranges::copy(s.view(), at).out;
+            if (packet.checksum_offload) { // the field holds the sum of the pseudo-header: see transmit_frame
+                const mutable_octets transport = memory.room().subspan(header_size, length - header_size);
+                wire::store<std::uint16_t>(transport.data() + packet.checksum_offset, wire::sum(transport).finish());
+            }
             discovery_.resolve(hop, std::move(memory).freeze(0, length));
         }
         set_alarm();

@@ -751,19 +751,29 @@ private:
         set_alarm(c);
     }
 
+    /// Whether what the device offers holds for packets to `peer`.
+    bool device_assists(const address_type& peer) const noexcept {
+        if constexpr (capabilities.ipv6)
+            return is_ipv4(peer) || stack_.device().offloads().ipv6;
+        else
+            return is_ipv4(peer);
+    }
+
     /// Octets of text per transmission: one segment, or as many whole ones as the device cuts apart.
     std::size_t segment_limit(connection_type& c) noexcept {
         if constexpr (Stack::has_ipv6)
-            if (!is_ipv4(c.tuple.remote.address)) { // RFC 8201 section 5.4; devices are asked for segments of IPv4 alone
+            if (!is_ipv4(c.tuple.remote.address)) { // RFC 8201 section 5.4
                 const std::size_t headers = c.tcb.timestamps.on ? 60 + 12 : 60;
                 const std::size_t fits = stack_.ip6().path_mtu(to_ipv6(c.tuple.remote.address)) - headers;
-                return c.tcb.mss = static_cast<std::uint16_t>(std::min<std::size_t>(c.tcb.mss, fits));
+                c.tcb.mss = static_cast<std::uint16_t>(std::min<std::size_t>(c.tcb.mss, fits));
             }
-        if constexpr (capabilities.tso_size != 0) {
-            const std::size_t most = stack_.device().offloads().tso_size;
-            if (most > c.tcb.mss + 80u)
-                return (most - 80) / c.tcb.mss * c.tcb.mss;
-        }
+        if constexpr (capabilities.tso_size != 0)
+            if (device_assists(c.tuple.remote.address)) {
+                const std::size_t most = stack_.device().offloads().tso_size;
+                const unsigned headers = is_ipv4(c.tuple.remote.address) ? 80 : 100; // of IP, and the most that TCP may have
+                if (most > c.tcb.mss + headers)
+                    return (most - headers) / c.tcb.mss * c.tcb.mss;
+            }
         return c.tcb.mss;
     }
 
@@ -803,7 +813,7 @@ private:
         const mutable_octets at = room.transport(header_length);
         bool offloaded = gso_size != 0;
         if constexpr (capabilities.tx_checksum)
-            offloaded |= is_ipv4(tuple.remote.address) && stack_.device().offloads().tx_checksum;
+            offloaded |= device_assists(tuple.remote.address) && stack_.device().offloads().tx_checksum;
         const auto pseudo = wire::pseudo_header_sum(tuple.local.address, tuple.remote.address, tcp::protocol,
                                                     static_cast<std::uint16_t>(header_length + seg.length));
         if (offloaded) {

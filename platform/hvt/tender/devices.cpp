@@ -38,7 +38,7 @@ void net_device::take(bool unfinished, bool joined) noexcept {
     joined &= unfinished;
     if (!header_ || (unfinished == takes_unfinished_ && joined == takes_joined_))
         return;
-    if (hosted::take_unfinished(frames_.get(), unfinished, joined)) {
+    if (hosted::take_unfinished(frames_.get(), unfinished, joined, false)) { // the ring has no word for segments of IPv6
         takes_unfinished_ = unfinished;
         takes_joined_ = joined;
     }

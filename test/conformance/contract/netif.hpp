@@ -67,6 +67,7 @@ void netif_contract() {
         CHECK(o.rx_checksum <= most.rx_checksum);
         CHECK(o.tso_size <= most.tso_size);
         CHECK(o.gro <= most.gro);
+        CHECK(o.ipv6 <= most.ipv6);
         CHECK((o.tso_size == 0 || o.tx_checksum)); // a segment's checksum cannot be known before it is cut
     }
     SUBCASE("nothing is there before something was sent") {

@@ -149,6 +149,7 @@ TEST_CASE("netfront connects, and says what it can") {
     CHECK(w.front->mtu() == 1500);
     CHECK(w.front->offloads().tx_checksum);
     CHECK(w.front->offloads().tso_size > 60'000);
+    CHECK(w.front->offloads().ipv6);
     CHECK(w.net.key("request-rx-copy") == "1");
     CHECK(w.net.key("feature-rx-notify") == "1");
     CHECK(w.net.key("feature-sg") == "1");
@@ -171,6 +172,13 @@ TEST_CASE("netfront takes what a backend offers, and no more") {
         CHECK(w.front->offloads().tx_checksum);
         CHECK(w.net.key("multi-queue-num-queues") == "(none)");
         CHECK(w.works());
+    }
+    SUBCASE("IPv6: checksums alone are not enough where IPv4 is segmented") {
+        w.net.features["feature-gso-tcpv6"] = "0";
+        w.net.attach();
+        w.open();
+        CHECK(w.front->offloads().tso_size > 60'000);
+        CHECK_FALSE(w.front->offloads().ipv6);
     }
     SUBCASE("no checksum: it is completed here when a frame left it open") {
         w.net.features["feature-no-csum-offload"] = "1";

@@ -213,6 +213,8 @@ public:
             return std::unexpected(errc::too_large);
         check(f.checksum_start == 0 || offers_.tx_checksum, "transmit: checksum left to a device that does none");
         check(f.gso_size == 0 || f.checksum_start != 0, "transmit: gso_size without checksum_start");
+        check(f.checksum_start == 0 || offers_.ipv6 || segmentation::load16(f.headers, 12) == 0x0800,
+              "transmit: left to a device that does it for IPv4 alone");
         const offload& to = peer_->offers_;
         if (!plain_ || (f.checksum_start != 0 && !to.rx_checksum) || (f.gso_size != 0 && !to.gro)) [[unlikely]]
             return transmit_slowly(f, size);
@@ -279,7 +281,8 @@ public:
 };
 
 /// Everything that a device can do in the stack's stead, as TAP with a vnet header or Xen's netfront does it.
-inline constexpr offload all_offloads{.tx_checksum = true, .rx_checksum = true, .tso_size = 65'535, .gro = true};
+inline constexpr offload all_offloads{.tx_checksum = true, .rx_checksum = true, .tso_size = 65'535, .gro = true,
+                                      .ipv6 = true};
 
 static_assert(mirage::netif<netif<>>);
 static_assert(mirage::netif<netif<all_offloads>>);

@@ -39,15 +39,16 @@ constexpr void complete_checksum(mutable_octets frame, std::size_t start, std::s
     store16(frame, start + offset, sum == 0 && offset == udp ? 0xffff : sum);
 }
 
-/// Cuts a TCP/IPv4 frame into frames of `gso_size` payload octets and hands each to `emit(mutable_octets)`, with
+/// Cuts a TCP frame, of IPv4 or IPv6, into frames of `gso_size` payload octets and hands each to `emit(mutable_octets)`, with
 /// every checksum done. `room` takes one frame. The header at `tcp` (offset in octets) and all before it are the
 /// pattern: the identification counts up, FIN and PSH are the last segment's, CWR is the first's
 /// (RFC 3168 section 6.1.2).
 template <class Emit>
 void cut(octets frame, std::size_t tcp, std::size_t gso_size, mutable_octets room, Emit emit) noexcept {
     constexpr std::size_t ip = 14;
-    check(frame.size() >= tcp + 20 && tcp >= ip + 20 && load16(frame, 12) == 0x0800 && gso_size > 0,
-          "segmentation offload: not a TCP/IPv4 frame");
+    const bool is_v6 = load16(frame, 12) == 0x86dd;
+    check(frame.size() >= tcp + 20 && tcp >= ip + (is_v6 ? 40 : 20) && (is_v6 || load16(frame, 12) == 0x0800) && gso_size > 0,
+          "segmentation offload: not a TCP frame");
     const std::size_t headers = tcp + std::to_integer<std::size_t>(frame[tcp + 12] >> 4) * 4;
     check(headers <= frame.size() && headers + gso_size <= room.size(), "segmentation offload: segment too large");
     const std::uint32_t sequence = std::uint32_t{load16(frame, tcp + 4)} << 16 | load16(frame, tcp + 6);
@@ -62,10 +63,14 @@ void cut(octets frame, std::size_t tcp, std::size_t gso_size, mutable_octets roo
         std::ranges::copy(frame.first(headers), out.begin());
         std::ranges::copy(payload.subspan(done, now), out.begin() + static_cast<std::ptrdiff_t>(headers));
 
-        store16(out, ip + 2, out.size() - ip);
-        store16(out, ip + 4, identification + count);
-        store16(out, ip + 10, 0);
-        store16(out, ip + 10, static_cast<std::uint16_t>(~fold(sum_of(out.subspan(ip, tcp - ip)))));
+        if (is_v6) {
+            store16(out, ip + 4, out.size() - ip - 40);
+        } else {
+            store16(out, ip + 2, out.size() - ip);
+            store16(out, ip + 4, identification + count);
+            store16(out, ip + 10, 0);
+            store16(out, ip + 10, static_cast<std::uint16_t>(~fold(sum_of(out.subspan(ip, tcp - ip)))));
+        }
 
         const auto here = static_cast<std::uint32_t>(sequence + done);
         store16(out, tcp + 4, here >> 16);
@@ -75,7 +80,8 @@ void cut(octets frame, std::size_t tcp, std::size_t gso_size, mutable_octets roo
         if (count != 0)
             out[tcp + 13] &= ~std::byte{0x80}; // CWR
         constexpr std::uint64_t protocol = 6;
-        const std::uint64_t pseudo = sum_of(out.subspan(ip + 12, 8), protocol + out.size() - tcp);
+        const octets addresses = is_v6 ? out.subspan(ip + 8, 32) : out.subspan(ip + 12, 8);
+        const std::uint64_t pseudo = sum_of(addresses, protocol + out.size() - tcp);
         store16(out, tcp + 16, fold(pseudo));
         complete_checksum(out, tcp, 16);
         emit(out);

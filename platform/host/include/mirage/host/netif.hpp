@@ -13,7 +13,7 @@ class netif : public network_interface {
 public:
     static constexpr std::string_view name = text.view();
     /// TAP with a vnet header has all of it; what offloads() gives depends on the command line.
-    static constexpr offload capabilities{true, true, 65535, true};
+    static constexpr offload capabilities{true, true, 65535, true, true};
 
     explicit netif(machine& home) noexcept : network_interface{home, name} {}
 };

@@ -75,7 +75,7 @@ public:
     mac_address mac() const noexcept { return mac_; }
     std::size_t mtu() const noexcept { return link_.mtu; }
     offload offloads() const noexcept {
-        return link_.offloads ? offload{true, true, 65535, true} : offload{};
+        return link_.offloads ? offload{true, true, 65535, true, true} : offload{};
     }
     const buffer_pool& receive_pool() const noexcept { return *pool_; }
     event& readable() noexcept { return readable_; }
@@ -122,7 +122,7 @@ inline bool network_interface::accept(received_frame& into, std::size_t size) no
     }
     const auto kind = header.segmentation & ~unsigned{offload_header::ecn};
     if (size < ethernet_header || start + size > room_.room().size()
-        || (kind != offload_header::no_segments && kind != offload_header::tcp_ipv4))
+        || (kind != offload_header::no_segments && kind != offload_header::tcp_ipv4 && kind != offload_header::tcp_ipv6))
         return false;
     const bool unfinished = (header.flags & offload_header::needs_checksum) != 0;
     if (capture_) [[unlikely]]
@@ -170,7 +170,8 @@ inline result<> network_interface::transmit(const transmit_frame& frame) noexcep
             header.checksum_offset = frame.checksum_offset;
         }
         if (frame.gso_size != 0) {
-            header.segmentation = offload_header::tcp_ipv4;
+            const bool is_v6 = frame.headers[12] == std::byte{0x86}; // of the EtherType, 0x86dd or 0x0800
+            header.segmentation = is_v6 ? offload_header::tcp_ipv6 : offload_header::tcp_ipv4;
             header.segment_size = frame.gso_size;
             header.header_length = static_cast<std::uint16_t>(frame.headers.size());
         }

@@ -9,7 +9,7 @@ namespace mirage::hosted {
 /// included in C++: a member of it is named `class`.)
 struct offload_header {
     static constexpr std::uint8_t needs_checksum = 1, data_valid = 2;        // flags
-    static constexpr std::uint8_t no_segments = 0, tcp_ipv4 = 1, ecn = 0x80; // segmentation
+    static constexpr std::uint8_t no_segments = 0, tcp_ipv4 = 1, tcp_ipv6 = 4, ecn = 0x80; // segmentation
 
     std::uint8_t flags = 0;
     std::uint8_t segmentation = 0;

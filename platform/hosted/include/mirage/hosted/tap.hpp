@@ -24,8 +24,8 @@ struct tap {
 std::expected<tap, std::string> open_tap(const std::string& device, bool header);
 
 /// What the kernel may leave undone in the frames of an interface with an offload_header: their transport checksum,
-/// and cutting joined TCP segments. False: it does not let us choose.
-bool take_unfinished(int descriptor, bool checksums, bool joined_segments) noexcept;
+/// and cutting joined TCP segments, of IPv4 and, with `ipv6`, of IPv6. False: it does not let us choose.
+bool take_unfinished(int descriptor, bool checksums, bool joined_segments, bool ipv6) noexcept;
 
 /// Fills in what is not known about a descriptor that another program has opened (`--net:NAME=@3`).
 std::expected<tap, std::string> adopt_tap(int descriptor);

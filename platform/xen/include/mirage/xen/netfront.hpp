@@ -59,7 +59,8 @@ class netfront : frontend_driver {
     }
 
 public:
-    static constexpr offload capabilities{.tx_checksum = true, .rx_checksum = true, .tso_size = largest_joined, .gro = true};
+    static constexpr offload capabilities{.tx_checksum = true, .rx_checksum = true, .tso_size = largest_joined, .gro = true,
+                                          .ipv6 = true};
 
     netfront(Domain& home, const netfront_sizes& sizes) noexcept
         : readable_{home.loop()}, bus_{home, "vif", *this}, path_{home, readable_, bus_.changed(), sizes},
@@ -89,7 +90,8 @@ public:
     offload offloads() const noexcept {
         const transmit_features& f = path_.tx().features();
         const bool cuts = f.scatter && f.checksum && f.gso_ipv4;
-        return {.tx_checksum = f.checksum, .rx_checksum = true, .tso_size = cuts ? largest_joined : 0, .gro = joins_};
+        return {.tx_checksum = f.checksum, .rx_checksum = true, .tso_size = cuts ? largest_joined : 0, .gro = joins_,
+                .ipv6 = f.checksum_ipv6 && (f.gso_ipv6 || !cuts)};
     }
 
     std::size_t receive(std::span<received_frame> burst) noexcept { return path_.receive(burst); }
